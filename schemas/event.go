@@ -1,0 +1,193 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Names of the Kafka record headers that carry an event's metadata: the CloudEvents 1.0 Kafka protocol binding in binary
+// mode (attribute names prefixed with "ce_", the media type in "content-type"), the extensions of ours, and W3C trace
+// context. Consumers in any language may rely on them.
+const (
+	HeaderSpecVersion       = "ce_specversion"       // always "1.0"
+	HeaderID                = "ce_id"                // webhook id: the deduplication key
+	HeaderType              = "ce_type"              // com.shopify.<topic with dots>, e.g. com.shopify.orders.create
+	HeaderSource            = "ce_source"            // /shopify/<shop domain>
+	HeaderSubject           = "ce_subject"           // <kind>/<id>, e.g. order/820982911946154508
+	HeaderTime              = "ce_time"              // RFC 3339 UTC: triggered-at, else the time of receipt
+	HeaderContentType       = "content-type"         // media type of the value, as Shopify sent it
+	HeaderShopifyTopic      = "ce_shopifytopic"      // the Shopify topic as sent, e.g. orders/create
+	HeaderShopifyEventID    = "ce_shopifyeventid"    // shared by all deliveries of one merchant action: correlation only
+	HeaderShopifyAPIVersion = "ce_shopifyapiversion" // version that serialised the body, e.g. 2026-10
+	HeaderReceivedTime      = "ce_receivedtime"      // RFC 3339 UTC: when ingest had the whole body
+	HeaderPartitionKey      = "ce_partitionkey"      // equals the record key
+	HeaderTraceParent       = "traceparent"          // W3C trace context, when the request had one
+)
+
+// SpecVersion is the CloudEvents version of every event.
+const SpecVersion = "1.0"
+
+const (
+	typePrefix   = "com.shopify."
+	sourcePrefix = "/shopify/"
+	// timeLayout keeps nanoseconds, since triggered-at has them, and a fixed width, so that the text sorts like the time.
+	timeLayout = "2006-01-02T15:04:05.000000000Z"
+)
+
+// ErrNotAnEvent is returned (wrapped, with the header concerned) by ParseHeaders when the headers are not those of an
+// event: a required one is missing or unreadable, or the CloudEvents version is another.
+var ErrNotAnEvent = errors.New("not an event")
+
+// Event is the metadata of one webhook delivery. The body is the Kafka record's value, byte for byte, and is not part of it.
+type Event struct {
+	ID                string    // webhook id, or a hash of shop, topic and body where Shopify sent none; never empty
+	Shop              string    // <name>.myshopify.com, lower case
+	Topic             string    // Shopify topic, e.g. orders/create
+	Subject           string    // entity, <kind>/<id>
+	Time              time.Time // triggered-at, else received
+	Received          time.Time
+	ContentType       string
+	ShopifyEventID    string // may be empty
+	ShopifyAPIVersion string // may be empty
+	PartitionKey      string // the record key, <shop>|<entity>
+	TraceParent       string // may be empty
+}
+
+// Type returns the CloudEvents type of a Shopify topic: orders/create gives com.shopify.orders.create.
+func Type(topic string) string { return typePrefix + strings.ReplaceAll(topic, "/", ".") }
+
+// Source returns the CloudEvents source of a shop.
+func Source(shop string) string { return sourcePrefix + shop }
+
+// header is the shape of a Kafka client's record header; franz-go's kgo.RecordHeader has it as its underlying type.
+type header = struct {
+	Key   string
+	Value []byte
+}
+
+// AppendHeaders appends e's headers to dst, in the order of the constants above; optional ones only when set.
+// All values share one allocation.
+func AppendHeaders[H ~struct {
+	Key   string
+	Value []byte
+}](dst []H, e *Event) []H {
+	n := len(SpecVersion) + len(e.ID) + len(typePrefix) + 2*len(e.Topic) + len(sourcePrefix) + len(e.Shop) + len(e.Subject) +
+		len(e.ContentType) + len(e.ShopifyEventID) + len(e.ShopifyAPIVersion) + len(e.PartitionKey) + len(e.TraceParent) + 2*len(timeLayout)
+	buf := make([]byte, 0, n)
+	start := 0
+	// The capacity of each value is cut at its end: a caller that appends to one must not write into the next.
+	end := func(key string) {
+		dst = append(dst, H(header{Key: key, Value: buf[start:len(buf):len(buf)]}))
+		start = len(buf)
+	}
+	put := func(key, value string) {
+		buf = append(buf, value...)
+		end(key)
+	}
+	optional := func(key, value string) {
+		if value != "" {
+			put(key, value)
+		}
+	}
+	put(HeaderSpecVersion, SpecVersion)
+	put(HeaderID, e.ID)
+	buf = append(buf, typePrefix...)
+	for i := range len(e.Topic) {
+		c := e.Topic[i]
+		if c == '/' {
+			c = '.'
+		}
+		buf = append(buf, c)
+	}
+	end(HeaderType)
+	buf = append(buf, sourcePrefix...)
+	put(HeaderSource, e.Shop)
+	put(HeaderSubject, e.Subject)
+	buf = e.Time.UTC().AppendFormat(buf, timeLayout)
+	end(HeaderTime)
+	optional(HeaderContentType, e.ContentType)
+	put(HeaderShopifyTopic, e.Topic)
+	optional(HeaderShopifyEventID, e.ShopifyEventID)
+	optional(HeaderShopifyAPIVersion, e.ShopifyAPIVersion)
+	buf = e.Received.UTC().AppendFormat(buf, timeLayout)
+	end(HeaderReceivedTime)
+	put(HeaderPartitionKey, e.PartitionKey)
+	optional(HeaderTraceParent, e.TraceParent)
+	return dst
+}
+
+// ParseHeaders reads what AppendHeaders wrote. Headers it does not know are passed over, so that other programs may add
+// theirs; of a repeated header the last counts. Errors wrap ErrNotAnEvent.
+func ParseHeaders[H ~struct {
+	Key   string
+	Value []byte
+}](headers []H) (Event, error) {
+	var e Event
+	var spec, typ, source string
+	var err error
+	for i := range headers {
+		h := header(headers[i])
+		switch h.Key {
+		case HeaderSpecVersion:
+			spec = string(h.Value)
+		case HeaderID:
+			e.ID = string(h.Value)
+		case HeaderType:
+			typ = string(h.Value)
+		case HeaderSource:
+			source = string(h.Value)
+		case HeaderSubject:
+			e.Subject = string(h.Value)
+		case HeaderTime:
+			e.Time, err = parseTime(h, err)
+		case HeaderContentType:
+			e.ContentType = string(h.Value)
+		case HeaderShopifyTopic:
+			e.Topic = string(h.Value)
+		case HeaderShopifyEventID:
+			e.ShopifyEventID = string(h.Value)
+		case HeaderShopifyAPIVersion:
+			e.ShopifyAPIVersion = string(h.Value)
+		case HeaderReceivedTime:
+			e.Received, err = parseTime(h, err)
+		case HeaderPartitionKey:
+			e.PartitionKey = string(h.Value)
+		case HeaderTraceParent:
+			e.TraceParent = string(h.Value)
+		}
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	var ok bool
+	if e.Shop, ok = strings.CutPrefix(source, sourcePrefix); !ok {
+		return Event{}, fmt.Errorf("%w: %s is %q, want %s<shop domain>", ErrNotAnEvent, HeaderSource, source, sourcePrefix)
+	}
+	switch {
+	case spec != SpecVersion:
+		return Event{}, fmt.Errorf("%w: %s is %q, want %q", ErrNotAnEvent, HeaderSpecVersion, spec, SpecVersion)
+	case e.ID == "":
+		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderID)
+	case typ != Type(e.Topic):
+		return Event{}, fmt.Errorf("%w: %s %q does not belong to %s %q", ErrNotAnEvent, HeaderType, typ, HeaderShopifyTopic, e.Topic)
+	case e.Time.IsZero():
+		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderTime)
+	case e.Received.IsZero():
+		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderReceivedTime)
+	}
+	return e, nil
+}
+
+// parseTime reads a time header; an error met earlier is kept.
+func parseTime(h header, earlier error) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, string(h.Value))
+	if earlier != nil {
+		return t, earlier
+	}
+	if err != nil {
+		return t, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, h.Key, err)
+	}
+	return t.UTC(), nil
+}
