@@ -26,6 +26,15 @@ const (
 	HeaderTraceParent       = "traceparent"          // W3C trace context, when the request had one
 )
 
+// Headers that a record set aside in shopify.quarantine carries beside its own. The receiver sets the reason alone; a
+// consumer that could not use a record also says where the record was.
+const (
+	HeaderQuarantineReason    = "millrace_quarantine_reason"    // one sentence
+	HeaderQuarantineTopic     = "millrace_quarantine_topic"     // Kafka topic the record was read from
+	HeaderQuarantinePartition = "millrace_quarantine_partition" // decimal
+	HeaderQuarantineOffset    = "millrace_quarantine_offset"    // decimal
+)
+
 // SpecVersion is the CloudEvents version of every event.
 const SpecVersion = "1.0"
 
