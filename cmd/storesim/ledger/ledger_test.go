@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"millrace/cmd/storesim/ledger"
-
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"millrace/cmd/storesim/ledger"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
