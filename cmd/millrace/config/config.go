@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+
+	"millrace/cmd/millrace/admin"
+)
+
+// Config is the whole configuration of the program: one section per part, each owned by the part's package.
+type Config struct {
+	Admin admin.Config `mapstructure:"admin"`
+	Log   Log          `mapstructure:"log"`
+	Dev   Dev          `mapstructure:"dev"`
+}
+
+// Log is how the program logs. Logs go to the standard error output.
+type Log struct {
+	Format string `mapstructure:"format" help:"How log lines look: json, text, or auto, which is text on a terminal and json elsewhere."`
+	Level  string `mapstructure:"level" help:"Least severe level that is logged: debug, info, warn or error."`
+}
+
+// Validate checks the values on their own.
+func (c Log) Validate() error {
+	var errs []error
+	if formats := []string{"auto", "json", "text"}; !slices.Contains(formats, c.Format) {
+		errs = append(errs, fmt.Errorf("format must be auto, json or text, is %q", c.Format))
+	}
+	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, c.Level) {
+		errs = append(errs, fmt.Errorf("level must be debug, info, warn or error, is %q", c.Level))
+	}
+	return errors.Join(errs...)
+}
+
+// Dev is what `millrace dev` adds to the other sections: the embedded Kafka and ClickHouse, and the simulated store.
+type Dev struct {
+	Kafka      string  `mapstructure:"kafka" help:"Address of the embedded Kafka broker, host:port."`
+	ClickHouse string  `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
+	Data       string  `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
+	Simulate   float64 `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
+	Fsync      bool    `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
+}
+
+// Validate checks the values on their own. Whether the addresses are free is seen when they are taken.
+func (c Dev) Validate() error {
+	var errs []error
+	for _, a := range []struct{ key, addr string }{{"kafka", c.Kafka}, {"clickhouse", c.ClickHouse}} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			errs = append(errs, fmt.Errorf("%s must be host:port, is %q", a.key, a.addr))
+		}
+	}
+	if c.Data == "" {
+		errs = append(errs, errors.New("data must name a folder"))
+	}
+	if c.Simulate < 0 || c.Simulate > maxSimulate {
+		errs = append(errs, fmt.Errorf("simulate must be from 0 to %d webhooks per second, is %v", maxSimulate, c.Simulate))
+	}
+	return errors.Join(errs...)
+}
+
+// maxSimulate is far more than the one process takes: a flood is storesim's job.
+const maxSimulate = 100_000
+
+// Default returns the configuration of a program that was told nothing.
+func Default() Config {
+	return Config{
+		Admin: admin.DefaultConfig(),
+		Log:   Log{Format: "auto", Level: "info"},
+		Dev: Dev{
+			Kafka:      "127.0.0.1:9092",
+			ClickHouse: "127.0.0.1:8123",
+			Data:       "millrace-data",
+		},
+	}
+}
+
+// Sections returns the names of all sections, in the order of Config.
+func Sections() []string {
+	var names []string
+	for f := range reflect.TypeFor[Config]().Fields() {
+		names = append(names, f.Tag.Get("mapstructure"))
+	}
+	return names
+}
+
+// validator is what every section is. A section that is not panics, in a test.
+type validator interface{ Validate() error }
+
+// Check validates the given sections, or all where none is given. It returns an *Error.
+func (l *Loaded) Check(sections ...string) error {
+	var problems []Problem
+	root := reflect.ValueOf(l.Config)
+	for i, name := range Sections() {
+		if len(sections) > 0 && !slices.Contains(sections, name) {
+			continue
+		}
+		for _, err := range leaves(root.Field(i).Interface().(validator).Validate()) {
+			problems = append(problems, l.problem(name, err))
+		}
+	}
+	return asError(problems)
+}
+
+// problem turns what a section's Validate said, a sentence that begins with the key inside the section, into a Problem
+// with the full key and its origin.
+func (l *Loaded) problem(section string, err error) Problem {
+	inner, text, _ := strings.Cut(err.Error(), " ")
+	p := Problem{Key: section + "." + inner, Text: text}
+	key, _, _ := strings.Cut(p.Key, "[")
+	for _, s := range l.settings {
+		if s.Key != strings.TrimSuffix(key, ":") {
+			continue
+		}
+		p.Origin = l.origins[s.Key]
+		if _, given := l.origins[s.Key]; !given {
+			p.Advice = "it is not set: use " + s.Env + ", --" + s.Flag + " or the file"
+		}
+	}
+	return p
+}
+
+// Origin returns where the value of key came from.
+func (l *Loaded) Origin(key string) Origin { return l.origins[key] }
+
+// Given tells whether key was set by any layer above the defaults.
+func (l *Loaded) Given(key string) bool { return l.origins[key].Layer != LayerDefault }
