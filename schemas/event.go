@@ -54,7 +54,7 @@ type Event struct {
 	ID                string    // webhook id, or a hash of shop, topic and body where Shopify sent none; never empty
 	Shop              string    // <name>.myshopify.com, lower case
 	Topic             string    // Shopify topic, e.g. orders/create
-	Subject           string    // entity, <kind>/<id>
+	Subject           string    // entity, <kind>/<id>, or "shop"
 	Time              time.Time // triggered-at, else received
 	Received          time.Time
 	ContentType       string
@@ -114,13 +114,13 @@ func AppendHeaders[H ~struct {
 	buf = append(buf, sourcePrefix...)
 	put(HeaderSource, e.Shop)
 	put(HeaderSubject, e.Subject)
-	buf = e.Time.UTC().AppendFormat(buf, timeLayout)
+	buf = appendTime(buf, e.Time)
 	end(HeaderTime)
 	optional(HeaderContentType, e.ContentType)
 	put(HeaderShopifyTopic, e.Topic)
 	optional(HeaderShopifyEventID, e.ShopifyEventID)
 	optional(HeaderShopifyAPIVersion, e.ShopifyAPIVersion)
-	buf = e.Received.UTC().AppendFormat(buf, timeLayout)
+	buf = appendTime(buf, e.Received)
 	end(HeaderReceivedTime)
 	put(HeaderPartitionKey, e.PartitionKey)
 	optional(HeaderTraceParent, e.TraceParent)
@@ -135,7 +135,7 @@ func ParseHeaders[H ~struct {
 }](headers []H) (Event, error) {
 	var e Event
 	var spec, typ, source string
-	var err error
+	var when, received []byte
 	for i := range headers {
 		h := header(headers[i])
 		switch h.Key {
@@ -150,7 +150,7 @@ func ParseHeaders[H ~struct {
 		case HeaderSubject:
 			e.Subject = string(h.Value)
 		case HeaderTime:
-			e.Time, err = parseTime(h, err)
+			when = h.Value
 		case HeaderContentType:
 			e.ContentType = string(h.Value)
 		case HeaderShopifyTopic:
@@ -160,18 +160,15 @@ func ParseHeaders[H ~struct {
 		case HeaderShopifyAPIVersion:
 			e.ShopifyAPIVersion = string(h.Value)
 		case HeaderReceivedTime:
-			e.Received, err = parseTime(h, err)
+			received = h.Value
 		case HeaderPartitionKey:
 			e.PartitionKey = string(h.Value)
 		case HeaderTraceParent:
 			e.TraceParent = string(h.Value)
 		}
 	}
-	if err != nil {
-		return Event{}, err
-	}
 	var ok bool
-	if e.Shop, ok = strings.CutPrefix(source, sourcePrefix); !ok {
+	if e.Shop, ok = strings.CutPrefix(source, sourcePrefix); !ok || e.Shop == "" {
 		return Event{}, fmt.Errorf("%w: %s is %q, want %s<shop domain>", ErrNotAnEvent, HeaderSource, source, sourcePrefix)
 	}
 	switch {
@@ -179,24 +176,42 @@ func ParseHeaders[H ~struct {
 		return Event{}, fmt.Errorf("%w: %s is %q, want %q", ErrNotAnEvent, HeaderSpecVersion, spec, SpecVersion)
 	case e.ID == "":
 		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderID)
+	case e.Topic == "":
+		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderShopifyTopic)
 	case typ != Type(e.Topic):
 		return Event{}, fmt.Errorf("%w: %s %q does not belong to %s %q", ErrNotAnEvent, HeaderType, typ, HeaderShopifyTopic, e.Topic)
-	case e.Time.IsZero():
-		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderTime)
-	case e.Received.IsZero():
-		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderReceivedTime)
+	}
+	var err error
+	if e.Time, err = parseTime(HeaderTime, when); err != nil {
+		return Event{}, err
+	}
+	if e.Received, err = parseTime(HeaderReceivedTime, received); err != nil {
+		return Event{}, err
 	}
 	return e, nil
 }
 
-// parseTime reads a time header; an error met earlier is kept.
-func parseTime(h header, earlier error) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, string(h.Value))
-	if earlier != nil {
-		return t, earlier
+// parseTime reads the value of a time header, nil when there is none.
+func parseTime(name string, value []byte) (time.Time, error) {
+	if value == nil {
+		return time.Time{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, name)
 	}
+	t, err := time.Parse(time.RFC3339Nano, string(value))
 	if err != nil {
-		return t, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, h.Key, err)
+		return time.Time{}, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, name, err)
 	}
 	return t.UTC(), nil
+}
+
+// appendTime appends the text of an instant. The years that the text cannot hold are cut off at its ends: triggered-at is
+// not signed, and 9999-12-31T23:59:59-05:00 is the year 10000 in UTC, which ParseHeaders would refuse.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	switch {
+	case t.Year() > 9999:
+		t = time.Date(9999, time.December, 31, 23, 59, 59, 999_999_999, time.UTC)
+	case t.Year() < 0:
+		t = time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return t.AppendFormat(dst, timeLayout)
 }

@@ -1,0 +1,32 @@
+package schemas
+
+// HeaderSpec describes one record header, for documentation.
+type HeaderSpec struct {
+	Name    string
+	Always  bool   // whether every event has it
+	Content string // what is in it, with an example where the form is not obvious
+}
+
+// Headers returns the record headers of an event, in the order in which AppendHeaders writes them, followed by those that
+// only records in quarantine have. The table in README.md is made from it.
+func Headers() []HeaderSpec {
+	return []HeaderSpec{
+		{HeaderSpecVersion, true, "CloudEvents version, always `1.0`"},
+		{HeaderID, true, "webhook id, the deduplication key; a hash of shop, topic and body where Shopify sent none"},
+		{HeaderType, true, "`com.shopify.` and the Shopify topic with dots: `com.shopify.orders.create`"},
+		{HeaderSource, true, "`/shopify/` and the shop domain: `/shopify/acme.myshopify.com`"},
+		{HeaderSubject, true, "entity, `<kind>/<id>` or `shop`: `order/820982911946154508`"},
+		{HeaderTime, true, "when Shopify triggered the delivery, else when it was received; RFC 3339, UTC, nanoseconds"},
+		{HeaderContentType, false, "media type of the value, as Shopify sent it: `application/json`"},
+		{HeaderShopifyTopic, true, "Shopify topic as sent: `orders/create`"},
+		{HeaderShopifyEventID, false, "id shared by all deliveries of one merchant action: for correlation, never for deduplication"},
+		{HeaderShopifyAPIVersion, false, "API version that serialised the body: `2026-10`"},
+		{HeaderReceivedTime, true, "when the receiver had the whole body; RFC 3339, UTC, nanoseconds"},
+		{HeaderPartitionKey, true, "the record key: `acme.myshopify.com|order/820982911946154508`"},
+		{HeaderTraceParent, false, "W3C trace context of the request that brought the event"},
+		{HeaderQuarantineReason, false, "only in `shopify.quarantine`: why the record is there, one sentence"},
+		{HeaderQuarantineTopic, false, "only in `shopify.quarantine`, set by consumers: Kafka topic that the record was read from"},
+		{HeaderQuarantinePartition, false, "only in `shopify.quarantine`, set by consumers: its partition, decimal"},
+		{HeaderQuarantineOffset, false, "only in `shopify.quarantine`, set by consumers: its offset, decimal"},
+	}
+}
