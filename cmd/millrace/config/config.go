@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"millrace/cmd/millrace/admin"
+	"millrace/ingest"
 )
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
-	Admin admin.Config `mapstructure:"admin"`
-	Log   Log          `mapstructure:"log"`
-	Dev   Dev          `mapstructure:"dev"`
+	Ingest ingest.Config `mapstructure:"ingest"`
+	Admin  admin.Config  `mapstructure:"admin"`
+	Log    Log           `mapstructure:"log"`
+	Dev    Dev           `mapstructure:"dev"`
 }
 
 // Log is how the program logs. Logs go to the standard error output.
@@ -68,8 +70,9 @@ const maxSimulate = 100_000
 // Default returns the configuration of a program that was told nothing.
 func Default() Config {
 	return Config{
-		Admin: admin.DefaultConfig(),
-		Log:   Log{Format: "auto", Level: "info"},
+		Ingest: ingest.DefaultConfig(),
+		Admin:  admin.DefaultConfig(),
+		Log:    Log{Format: "auto", Level: "info"},
 		Dev: Dev{
 			Kafka:      "127.0.0.1:9092",
 			ClickHouse: "127.0.0.1:8123",

@@ -11,7 +11,7 @@ import (
 
 // required is what the defaults cannot know.
 func required() []string {
-	return []string{}
+	return []string{"MILLRACE_INGEST_SECRETS=hush"}
 }
 
 func TestDefaultsAndWhatIsRequiredValidate(t *testing.T) {
@@ -28,9 +28,10 @@ func TestDefaultsAndWhatIsRequiredValidate(t *testing.T) {
 // broken holds one bad value for every section. A section that is missing here fails the test below.
 func broken() map[string]string {
 	return map[string]string{
-		"admin": "MILLRACE_ADMIN_LISTEN=nowhere",
-		"log":   "MILLRACE_LOG_LEVEL=loud",
-		"dev":   "MILLRACE_DEV_SIMULATE=-1",
+		"ingest": "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
+		"admin":  "MILLRACE_ADMIN_LISTEN=nowhere",
+		"log":    "MILLRACE_LOG_LEVEL=loud",
+		"dev":    "MILLRACE_DEV_SIMULATE=-1",
 	}
 }
 
