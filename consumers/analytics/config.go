@@ -1,0 +1,104 @@
+package analytics
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"millrace/schemas"
+)
+
+// maxBatchRows keeps a batch below the server's min_insert_block_size_rows: a bigger one would be cut into several blocks,
+// and the block's number is part of its deduplication id.
+const maxBatchRows = 1_000_000
+
+// Config is the section "analytics".
+type Config struct {
+	Group             string        `mapstructure:"group" help:"Kafka consumer group; all instances of one sink share it."`
+	BatchRows         int           `mapstructure:"batch_rows" help:"Rows at which a partition's batch is inserted; 1 to 1000000."`
+	BatchBytes        int           `mapstructure:"batch_bytes" help:"Bytes of keys, values and headers at which a partition's batch is inserted; 1 to 134217728. A single larger record makes a batch of its own."`
+	BatchLinger       time.Duration `mapstructure:"batch_linger" help:"Longest time a record waits for its batch to fill before the batch is due; 0 inserts at once."`
+	InsertConcurrency int           `mapstructure:"insert_concurrency" help:"Inserts under way at once; 1 to 32."`
+	InsertsPerSecond  int           `mapstructure:"inserts_per_second" help:"Most inserts started per second by this process; due batches beyond it go on filling, oldest first, so that ClickHouse gets fewer and larger parts; at least 1."`
+	InsertTimeout     time.Duration `mapstructure:"insert_timeout" help:"Deadline of one insert, after which it is repeated with the same token; at least 100ms."`
+	RetryBackoffMin   time.Duration `mapstructure:"retry_backoff_min" help:"Wait after the first failed insert; doubles up to retry_backoff_max, with jitter; at least 1ms."`
+	RetryBackoffMax   time.Duration `mapstructure:"retry_backoff_max" help:"Longest wait between two tries of an insert; at least retry_backoff_min."`
+	BufferBytes       int           `mapstructure:"buffer_bytes" help:"Bytes of records held in all batches together; fetching pauses above it; at least batch_bytes."`
+	SessionTimeout    time.Duration `mapstructure:"session_timeout" help:"Time without heartbeats after which the group gives this member's partitions to others; at least 1s, and within the broker's limits."`
+	CommitTimeout     time.Duration `mapstructure:"commit_timeout" help:"Deadline of one offset commit; at least 100ms."`
+	StopGrace         time.Duration `mapstructure:"stop_grace" help:"Time for inserting what is held when the program is told to stop; what is not inserted by then is read again at the next start."`
+	OffsetOutOfRange  string        `mapstructure:"offset_out_of_range" help:"What to do when a committed offset is no longer in Kafka, so that events were lost unread: stop (with an error that says where) or earliest (log, count and go on at the oldest record)."`
+}
+
+const (
+	outOfRangeStop     = "stop"
+	outOfRangeEarliest = "earliest"
+)
+
+// DefaultConfig suits one process of two cores beside a ClickHouse of the same size; DESIGN.md has the measurements.
+func DefaultConfig() Config {
+	return Config{
+		Group:             "millrace-analytics",
+		BatchRows:         50_000,
+		BatchBytes:        8 << 20,
+		BatchLinger:       500 * time.Millisecond,
+		InsertConcurrency: 4,
+		InsertsPerSecond:  30,
+		InsertTimeout:     30 * time.Second,
+		RetryBackoffMin:   100 * time.Millisecond,
+		RetryBackoffMax:   5 * time.Second,
+		BufferBytes:       64 << 20,
+		SessionTimeout:    10 * time.Second,
+		CommitTimeout:     5 * time.Second,
+		StopGrace:         5 * time.Second,
+		OffsetOutOfRange:  outOfRangeStop,
+	}
+}
+
+// Validate returns every problem at once, each with its key.
+func (c Config) Validate() error {
+	var errs []error
+	between := func(key string, value, least, most int) {
+		if value < least || value > most {
+			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
+		}
+	}
+	atLeast := func(key string, value, least time.Duration) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
+		}
+	}
+	if c.Group == "" {
+		errs = append(errs, errors.New("group must not be empty"))
+	}
+	between("batch_rows", c.BatchRows, 1, maxBatchRows)
+	between("batch_bytes", c.BatchBytes, 1, 128<<20)
+	atLeast("batch_linger", c.BatchLinger, 0)
+	between("insert_concurrency", c.InsertConcurrency, 1, 32)
+	between("inserts_per_second", c.InsertsPerSecond, 1, 10_000)
+	atLeast("insert_timeout", c.InsertTimeout, 100*time.Millisecond)
+	atLeast("retry_backoff_min", c.RetryBackoffMin, time.Millisecond)
+	if c.RetryBackoffMax < c.RetryBackoffMin {
+		errs = append(errs, fmt.Errorf("retry_backoff_max must be at least retry_backoff_min (%s), is %s", c.RetryBackoffMin, c.RetryBackoffMax))
+	}
+	if c.BufferBytes < c.BatchBytes {
+		errs = append(errs, fmt.Errorf("buffer_bytes must be at least batch_bytes (%d), is %d", c.BatchBytes, c.BufferBytes))
+	}
+	atLeast("session_timeout", c.SessionTimeout, time.Second)
+	atLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
+	atLeast("stop_grace", c.StopGrace, 0)
+	if c.OffsetOutOfRange != outOfRangeStop && c.OffsetOutOfRange != outOfRangeEarliest {
+		errs = append(errs, fmt.Errorf("offset_out_of_range must be %s or %s, is %q", outOfRangeStop, outOfRangeEarliest, c.OffsetOutOfRange))
+	}
+	return errors.Join(errs...)
+}
+
+// topics returns the Kafka topics that the sink reads: those of every readable domain.
+func topics() []string {
+	domains := schemas.Domains()
+	out := make([]string, len(domains))
+	for i, d := range domains {
+		out[i] = d.KafkaTopic()
+	}
+	return out
+}
