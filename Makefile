@@ -1,0 +1,69 @@
+# millrace. `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+LINT     := go tool -modfile=deploy/tools/go.mod golangci-lint
+PACKAGES ?= ./...
+FUZZTIME ?= 10s
+ARGS     ?=
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the programs into bin/ (static, no cgo).
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/millrace ./cmd/storesim
+
+.PHONY: cross
+cross: ## Check that the programs build for every supported platform.
+	for p in linux/amd64 linux/arm64 darwin/arm64; do echo "build $$p"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o /dev/null ./cmd/millrace && \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o /dev/null ./cmd/storesim; done
+
+.PHONY: run
+run: build ## Run everything on this machine, fed by a simulated store. ARGS="--simulate 200" changes flags.
+	exec ./bin/millrace dev --simulate 50 $(ARGS)
+
+.PHONY: test
+test: ## Run all tests, with the race detector, a real Kafka and the real ClickHouse engine.
+	go test -race -shuffle=on -timeout 25m $(PACKAGES)
+
+.PHONY: lint
+lint: ## Run the linters and check that formatting, go.mod and generated text are up to date.
+	$(LINT) run
+	$(LINT) fmt --diff
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: fmt
+fmt: ## Format the code.
+	$(LINT) fmt
+
+.PHONY: generate
+generate: ## Rewrite the generated parts of README.md and the golden files.
+	go test ./cmd/millrace/... -run 'Readme' -update
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 10s each).
+	grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+	  grep -hoE '^func Fuzz[A-Za-z0-9]+' "$$dir"/*_test.go | awk '{print $$2}' | while read -r target; do \
+	    echo "== $$dir $$target"; go test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); done; done
+
+.PHONY: bench-ingest
+bench-ingest: ## Measure the receiver beside a bare HTTP handler, on the embedded broker and on a real Kafka.
+	go run ./deploy/bench/ingest $(ARGS)
+
+.PHONY: chaos
+chaos: build ## Kill processes at random under load and compare ClickHouse with the simulator's ledger.
+	go run ./deploy/bench/chaos --bin bin $(ARGS)
+
+.PHONY: check
+check: lint cross test ## What CI runs.
+
+.PHONY: clean
+clean: ## Remove what was built. Data (millrace-data/) and caches stay.
+	rm -rf bin dist
