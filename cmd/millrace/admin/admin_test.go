@@ -112,7 +112,8 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run() error: %v", err)
 	}
-	if _, err := client.Get("http://" + s.Addr().String() + "/healthz"); err == nil {
+	if conn, err := net.Dial("tcp", s.Addr().String()); err == nil {
+		conn.Close()
 		t.Error("the listener still answers after Run has returned")
 	}
 }

@@ -40,7 +40,7 @@ type Process struct {
 // gracefully with ctx.
 func Run(ctx context.Context, p Process) int {
 	a := &app{p: p}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands get ctx from cobra, as cmd.Context()
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
@@ -96,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration `file`: .yaml, .toml or .json (or "+config.EnvFile+")")
 	root.SetHelpFunc(help)
-	root.AddCommand(a.configCommand(), a.versionCommand())
+	root.AddCommand(a.clickhouseCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

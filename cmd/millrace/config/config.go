@@ -9,15 +9,20 @@ import (
 	"strings"
 
 	"millrace/cmd/millrace/admin"
+	"millrace/consumers/analytics"
 	"millrace/ingest"
+	"millrace/schemas"
 )
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
-	Ingest ingest.Config `mapstructure:"ingest"`
-	Admin  admin.Config  `mapstructure:"admin"`
-	Log    Log           `mapstructure:"log"`
-	Dev    Dev           `mapstructure:"dev"`
+	Topics     schemas.PlanOptions        `mapstructure:"topics"`
+	ClickHouse analytics.ClickHouseConfig `mapstructure:"clickhouse"`
+	Ingest     ingest.Config              `mapstructure:"ingest"`
+	Analytics  analytics.Config           `mapstructure:"analytics"`
+	Admin      admin.Config               `mapstructure:"admin"`
+	Log        Log                        `mapstructure:"log"`
+	Dev        Dev                        `mapstructure:"dev"`
 }
 
 // Log is how the program logs. Logs go to the standard error output.
@@ -70,9 +75,12 @@ const maxSimulate = 100_000
 // Default returns the configuration of a program that was told nothing.
 func Default() Config {
 	return Config{
-		Ingest: ingest.DefaultConfig(),
-		Admin:  admin.DefaultConfig(),
-		Log:    Log{Format: "auto", Level: "info"},
+		Topics:     schemas.DefaultPlanOptions(),
+		ClickHouse: analytics.DefaultClickHouseConfig(),
+		Ingest:     ingest.DefaultConfig(),
+		Analytics:  analytics.DefaultConfig(),
+		Admin:      admin.DefaultConfig(),
+		Log:        Log{Format: "auto", Level: "info"},
 		Dev: Dev{
 			Kafka:      "127.0.0.1:9092",
 			ClickHouse: "127.0.0.1:8123",
@@ -112,10 +120,10 @@ func (l *Loaded) Check(sections ...string) error {
 // with the full key and its origin.
 func (l *Loaded) problem(section string, err error) Problem {
 	inner, text, _ := strings.Cut(err.Error(), " ")
-	p := Problem{Key: section + "." + inner, Text: text}
+	p := Problem{Key: section + "." + strings.TrimSuffix(inner, ":"), Text: text}
 	key, _, _ := strings.Cut(p.Key, "[")
 	for _, s := range l.settings {
-		if s.Key != strings.TrimSuffix(key, ":") {
+		if s.Key != key {
 			continue
 		}
 		p.Origin = l.origins[s.Key]
@@ -131,3 +139,17 @@ func (l *Loaded) Origin(key string) Origin { return l.origins[key] }
 
 // Given tells whether key was set by any layer above the defaults.
 func (l *Loaded) Given(key string) bool { return l.origins[key].Layer != LayerDefault }
+
+// Changed returns the settings that some layer above the defaults gave, with their values; secrets are masked. It is
+// for the log line of a start.
+func (l *Loaded) Changed() map[string]string {
+	root := reflect.ValueOf(l.Config)
+	changed := map[string]string{}
+	for _, s := range l.settings {
+		if s.fileOf != "" || (!l.Given(s.Key) && !l.Given(s.Key+"_file")) {
+			continue
+		}
+		changed[s.Key] = format(root.FieldByIndex(s.index), s.kind)
+	}
+	return changed
+}

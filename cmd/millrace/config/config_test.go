@@ -28,10 +28,13 @@ func TestDefaultsAndWhatIsRequiredValidate(t *testing.T) {
 // broken holds one bad value for every section. A section that is missing here fails the test below.
 func broken() map[string]string {
 	return map[string]string{
-		"ingest": "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
-		"admin":  "MILLRACE_ADMIN_LISTEN=nowhere",
-		"log":    "MILLRACE_LOG_LEVEL=loud",
-		"dev":    "MILLRACE_DEV_SIMULATE=-1",
+		"topics":     "MILLRACE_TOPICS_MIN_INSYNC_REPLICAS=4",
+		"clickhouse": "MILLRACE_CLICKHOUSE_URL=ftp://x",
+		"analytics":  "MILLRACE_ANALYTICS_BATCH_ROWS=0",
+		"ingest":     "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
+		"admin":      "MILLRACE_ADMIN_LISTEN=nowhere",
+		"log":        "MILLRACE_LOG_LEVEL=loud",
+		"dev":        "MILLRACE_DEV_SIMULATE=-1",
 	}
 }
 
