@@ -152,6 +152,7 @@ func TestOddButValidBodiesAreRouted(t *testing.T) {
 		"an escaped NUL":                         {`{"note":"\u0000","id":1}`, "order/1"},
 		"an id of bytes that are not UTF-8":      {"{\"id\":\"a\xff\"}", "order/a%FF"},
 		"as deep as is allowed":                  {`{"id":1,"x":` + strings.Repeat("[", 999) + strings.Repeat("]", 999) + `}`, "order/1"},
+		"as deep as is allowed, and wide":        {`{"y":[],"id":1,"x":` + strings.Repeat("[", 999) + strings.Repeat("]", 999) + `}`, "order/1"},
 		"wide, with many brackets":               {`{"id":1,"x":[` + strings.Repeat("[],", 5000) + `[]]}`, "order/1"},
 		"many brackets within a string":          {`{"id":1,"x":"` + strings.Repeat(`[\"`, 5000) + `"}`, "order/1"},
 		"a string that ends in a backslash pair": {`{"id":1,"x":"` + strings.Repeat("[", 2000) + `\\","y":[]}`, "order/1"},
