@@ -66,6 +66,8 @@ type write struct {
 	done  chan error
 	timer *time.Timer
 	owner *producer
+	// settle is the promise method as a value, made once.
+	settle func(*kgo.Record, error)
 	// headers backs rec.Headers, so that a reused write brings its own.
 	headers [16]kgo.RecordHeader
 }
@@ -83,7 +85,9 @@ func newProducer(client *kgo.Client, m *metrics) *producer {
 	p.writes.New = func() any {
 		t := time.NewTimer(time.Hour)
 		t.Stop()
-		return &write{done: make(chan error, 1), timer: t, owner: p}
+		w := &write{done: make(chan error, 1), timer: t, owner: p}
+		w.settle = w.promise
+		return w
 	}
 	return p
 }
@@ -104,7 +108,7 @@ func (p *producer) write(route partitioning.Route, e *schemas.Event, b *body, ex
 		Timestamp: e.Received,
 		Headers:   append(schemas.AppendHeaders(w.headers[:0], e), extra...),
 	}
-	p.client.TryProduce(context.Background(), &w.rec, w.promise)
+	p.client.TryProduce(context.Background(), &w.rec, w.settle)
 	w.timer.Reset(wait)
 	select {
 	case err := <-w.done:

@@ -24,21 +24,26 @@ func Sign(key string, body []byte) string {
 
 // signer computes sums with one secret. Its hashes are kept: Reset of a used HMAC restores the keyed state, which saves
 // two compressions and the allocations of a new one (1.4 µs instead of 1.9 µs for 2 KB).
-type signer struct{ hashes sync.Pool }
+type signer struct{ macs sync.Pool }
+
+// keyedMAC is a keyed hash and the room for its sum.
+type keyedMAC struct {
+	hash.Hash
+	sum [sha256.Size]byte
+}
 
 func newSigner(key secret.Secret) *signer {
 	k := []byte(key.Reveal())
-	return &signer{hashes: sync.Pool{New: func() any { return hmac.New(sha256.New, k) }}}
+	return &signer{macs: sync.Pool{New: func() any { return &keyedMAC{Hash: hmac.New(sha256.New, k)} }}}
 }
 
 // matches reports whether sum is the HMAC of body, in constant time.
 func (s *signer) matches(body []byte, sum *[sha256.Size]byte) bool {
-	mac := s.hashes.Get().(hash.Hash) // the pool holds nothing else
+	mac := s.macs.Get().(*keyedMAC) // the pool holds nothing else
 	mac.Reset()
-	mac.Write(body)
-	var buf [sha256.Size]byte
-	ok := hmac.Equal(mac.Sum(buf[:0]), sum[:])
-	s.hashes.Put(mac)
+	_, _ = mac.Write(body) // a hash takes everything
+	ok := hmac.Equal(mac.Sum(mac.sum[:0]), sum[:])
+	s.macs.Put(mac)
 	return ok
 }
 
