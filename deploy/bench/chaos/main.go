@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// options are the command line.
+type options struct {
+	bin, dir, target    string
+	events, shops       int
+	rate                float64
+	duplicates, shuffle float64
+	kills               int
+	every               time.Duration
+	seed                uint64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "chaos:", err)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		os.Exit(exit.ExitCode())
+	}
+	os.Exit(2)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	f.StringVar(&o.bin, "bin", "bin", "folder of the programs, as `make build` leaves them")
+	f.StringVar(&o.dir, "dir", "", "folder for data, logs and ledger; a new temporary one when empty, removed on success")
+	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes) or dev (millrace dev)")
+	f.IntVar(&o.events, "events", 20_000, "distinct events to send")
+	f.IntVar(&o.shops, "shops", 200, "shops that send them")
+	f.Float64Var(&o.rate, "rate", 250, "events per second")
+	f.Float64Var(&o.duplicates, "duplicates", 0.05, "share of events delivered twice")
+	f.Float64Var(&o.shuffle, "disorder", 0.05, "share of events delivered late")
+	f.IntVar(&o.kills, "kills", 24, "processes to kill -9 while events are sent")
+	f.DurationVar(&o.every, "every", 3*time.Second, "mean time between kills")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of what is killed and when")
+	if err := f.Parse(args); err != nil {
+		return o, fmt.Errorf("read flags: %w", err)
+	}
+	if o.target != "cluster" && o.target != "dev" {
+		return o, fmt.Errorf("-target must be cluster or dev, is %q", o.target)
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	temporary := o.dir == ""
+	if temporary {
+		if o.dir, err = os.MkdirTemp("", "millrace-chaos-"); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	} else if err = os.MkdirAll(o.dir, 0o750); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	fmt.Printf("target %s, seed %d, folder %s\n", o.target, o.seed, o.dir)
+	build := newCluster
+	if o.target == "dev" {
+		build = newDev
+	}
+	p, err := build(ctx, o)
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := p.sendUnderFire(ctx, o); err != nil {
+		return err
+	}
+	fmt.Printf("sent in %v\n", time.Since(begin).Round(time.Second))
+	if err := p.verify(ctx, o); err != nil {
+		return err
+	}
+	if temporary {
+		return os.RemoveAll(o.dir)
+	}
+	return nil
+}
+
+// sendUnderFire runs the simulated store and kills victims until it is done; at the end everything runs again.
+func (p *pipeline) sendUnderFire(ctx context.Context, o options) error {
+	send := p.storesim(ctx, o, "send",
+		"--url", "http://"+p.ingestAddr+"/webhooks", "--secret", chaosSecret, "--ledger", p.ledger(o),
+		"--shops", strconv.Itoa(o.shops), "--events", strconv.Itoa(o.events), "--rate", fmt.Sprint(o.rate),
+		"--duplicates", fmt.Sprint(o.duplicates), "--disorder", fmt.Sprint(o.shuffle), "--seed", strconv.FormatUint(o.seed, 10),
+		// Shopify's four hours of repeats in about half a minute: longer than any outage made here.
+		"--time-scale", "500")
+	if err := send.Start(); err != nil {
+		return fmt.Errorf("start storesim: %w", err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- send.Wait() }()
+	dice := rand.New(rand.NewPCG(o.seed, 0)) //nolint:gosec // repeatable on purpose
+	killed := map[string]int{}
+	for range o.kills {
+		pause := time.NewTimer(o.every/2 + time.Duration(dice.Int64N(int64(o.every))))
+		select {
+		case err := <-sent:
+			pause.Stop()
+			return errors.Join(fmt.Errorf("the store was done before all kills (%v): more events or a lower rate are needed", killed), err)
+		case <-pause.C:
+		}
+		v := p.victims[dice.IntN(len(p.victims))]
+		if err := v.strike(ctx, time.Duration(dice.Int64N(int64(o.every/2)))); err != nil {
+			_ = send.Process.Signal(syscall.SIGTERM)
+			return errors.Join(fmt.Errorf("kill %s: %w", v.name, err), <-sent)
+		}
+		killed[v.kind]++
+	}
+	fmt.Printf("killed %v\n", killed)
+	if err := <-sent; err != nil {
+		return fmt.Errorf("storesim send: %w", err)
+	}
+	return nil
+}
+
+// verify compares ClickHouse with the ledger; its exit code is the run's.
+func (p *pipeline) verify(ctx context.Context, o options) error {
+	if err := p.storesim(ctx, o, "verify", "--ledger", p.ledger(o), "--clickhouse", p.clickhouseURL, "--wait", "2m").Run(); err != nil {
+		return fmt.Errorf("storesim verify: %w", err)
+	}
+	return nil
+}
+
+func (p *pipeline) ledger(o options) string { return filepath.Join(o.dir, "ledger.jsonl") }
+
+func (p *pipeline) storesim(ctx context.Context, o options, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "storesim"), args...) //nolint:gosec // our own program
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
