@@ -35,7 +35,7 @@ func program(ctx context.Context, args ...string) result {
 // commands are all that a user may run.
 func commands() []string {
 	return []string{
-		"", "clickhouse", "clickhouse migrate", "clickhouse status", "config", "config check", "config dump", "version",
+		"", "ingest", "consume", "consume analytics", "topics", "topics plan", "topics apply", "topics check", "clickhouse", "clickhouse migrate", "clickhouse status", "config", "config check", "config dump", "version",
 		"completion", "completion bash",
 	}
 }

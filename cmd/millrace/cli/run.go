@@ -30,6 +30,7 @@ var errDifferences = errors.New("differences found")
 
 // Process is what the surrounding process gives to the program.
 type Process struct {
+	Version        string   // of the release; empty where it is none
 	Args           []string // without the program's name
 	Environ        []string
 	Stdin          io.Reader
@@ -96,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration `file`: .yaml, .toml or .json (or "+config.EnvFile+")")
 	root.SetHelpFunc(help)
-	root.AddCommand(a.clickhouseCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.ingestCommand(), a.consumeCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

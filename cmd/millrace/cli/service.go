@@ -26,28 +26,29 @@ const readyTimeout = 2 * time.Minute
 // service is what every long-running command has: a logger, a registry, the operators' listener and the supervisor.
 type service struct {
 	name     string
+	build    build
 	loaded   *config.Loaded
 	cfg      config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
 	ready    readiness
-	// adminListener, when set, is served instead of opening admin.listen.
-	adminListener net.Listener
+	// listeners that were opened before the parts that serve them; nil: the part opens its own.
+	listeners struct{ ingest, admin net.Listener }
 }
 
 func (a *app) newService(name string, l *config.Loaded) *service {
-	return &service{name: name, loaded: l, cfg: l.Config, log: newLogger(l.Config.Log, a.p.Stderr), registry: newRegistry()}
+	b := thisBuild(a.p.Version)
+	return &service{name: name, build: b, loaded: l, cfg: l.Config, log: newLogger(l.Config.Log, a.p.Stderr), registry: newRegistry(b)}
 }
 
 // run runs the components, in this order, under the operators' listener, which is the first to start and the last to
 // stop, so that probes are answered all the while. ready is the program's readiness once all of them have started.
 func (s *service) run(ctx context.Context, ready func(context.Context) error, started func(), components ...supervise.Component) error {
-	operators, err := admin.New(s.cfg.Admin, admin.Deps{Gatherer: s.registry, Ready: s.ready.check, Logger: s.log, Listener: s.adminListener})
+	operators, err := admin.New(s.cfg.Admin, admin.Deps{Gatherer: s.registry, Ready: s.ready.check, Logger: s.log, Listener: s.listeners.admin})
 	if err != nil {
 		return err
 	}
-	b := thisBuild()
-	s.log.InfoContext(ctx, "starting", "command", s.name, "version", b.Version, "revision", b.Revision, "settings", s.loaded.Changed())
+	s.log.InfoContext(ctx, "starting", "command", s.name, "version", s.build.Version, "revision", s.build.Revision, "settings", s.loaded.Changed())
 	all := append([]supervise.Component{{Name: "admin", Run: operators.Run}}, components...)
 	err = supervise.Run(ctx, supervise.Options{
 		Logger: s.log, ReadyTimeout: readyTimeout, StopTimeout: stopTimeout,
@@ -66,20 +67,21 @@ func (s *service) run(ctx context.Context, ready func(context.Context) error, st
 	return nil
 }
 
-// readiness is what /readyz says: that the program starts, and then what its parts say.
+// readiness is what /readyz says: why the program is still starting, and then what its parts say.
 type readiness struct {
-	after atomic.Pointer[func(context.Context) error]
+	current atomic.Pointer[func(context.Context) error]
 }
 
-var errStarting = errors.New("starting")
+func (r *readiness) set(check func(context.Context) error) { r.current.Store(&check) }
 
-func (r *readiness) set(check func(context.Context) error) { r.after.Store(&check) }
+// waiting makes err the reason why the program is not ready yet.
+func (r *readiness) waiting(err error) { r.set(func(context.Context) error { return err }) }
 
 func (r *readiness) check(ctx context.Context) error {
-	check := r.after.Load()
+	check := r.current.Load()
 	switch {
 	case check == nil:
-		return errStarting
+		return errors.New("starting")
 	case *check == nil:
 		return nil
 	default:

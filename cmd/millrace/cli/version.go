@@ -10,18 +10,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is the version of a released program. The linker sets it:
-// go build -ldflags '-X millrace/cmd/millrace/cli.release=v1.2.3'.
-var release string //nolint:gochecknoglobals // -X can only set a global
-
 // build is what is known about this program.
 type build struct {
-	Version  string // release, else the module's, else "devel"
+	Version  string // the release, else the module's, else "devel"
 	Revision string // of the source, "-dirty" appended when it had changes; "" where unknown
 	Time     string // of the revision
 }
 
-func thisBuild() build {
+// thisBuild reads what the linker left; release may be empty.
+func thisBuild(release string) build {
 	b := build{Version: release}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -55,7 +52,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Example: "  millrace version",
 		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
+			b := thisBuild(a.p.Version)
 			text := "millrace " + b.Version
 			if b.Revision != "" {
 				text += fmt.Sprintf(" (%.12s, %s)", b.Revision, b.Time)
@@ -67,9 +64,8 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 // newRegistry builds the registry of the program with what every program shows of itself.
-func newRegistry() *prometheus.Registry {
+func newRegistry(b build) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
-	b := thisBuild()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "millrace_build_info",
 		Help:        "Always 1; the labels tell which program runs.",

@@ -11,11 +11,13 @@ import (
 	"millrace/cmd/millrace/admin"
 	"millrace/consumers/analytics"
 	"millrace/ingest"
+	"millrace/partitioning/kafkaconn"
 	"millrace/schemas"
 )
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
+	Kafka      kafkaconn.Config           `mapstructure:"kafka"`
 	Topics     schemas.PlanOptions        `mapstructure:"topics"`
 	ClickHouse analytics.ClickHouseConfig `mapstructure:"clickhouse"`
 	Ingest     ingest.Config              `mapstructure:"ingest"`
@@ -75,6 +77,7 @@ const maxSimulate = 100_000
 // Default returns the configuration of a program that was told nothing.
 func Default() Config {
 	return Config{
+		Kafka:      kafkaconn.DefaultConfig(),
 		Topics:     schemas.DefaultPlanOptions(),
 		ClickHouse: analytics.DefaultClickHouseConfig(),
 		Ingest:     ingest.DefaultConfig(),

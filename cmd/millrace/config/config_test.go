@@ -28,6 +28,7 @@ func TestDefaultsAndWhatIsRequiredValidate(t *testing.T) {
 // broken holds one bad value for every section. A section that is missing here fails the test below.
 func broken() map[string]string {
 	return map[string]string{
+		"kafka":      "MILLRACE_KAFKA_BROKERS=nowhere",
 		"topics":     "MILLRACE_TOPICS_MIN_INSYNC_REPLICAS=4",
 		"clickhouse": "MILLRACE_CLICKHOUSE_URL=ftp://x",
 		"analytics":  "MILLRACE_ANALYTICS_BATCH_ROWS=0",

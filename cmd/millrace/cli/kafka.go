@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/plugin/kprom"
+
+	"millrace/cmd/millrace/config"
+	"millrace/partitioning/kafkaconn"
+	"millrace/partitioning/topicplan"
+	"millrace/schemas"
+)
+
+// kafkaOptions are the options of one Kafka client of the program. client tells its metrics apart from those of other
+// clients in the process.
+func kafkaOptions(cfg kafkaconn.Config, log *slog.Logger, reg prometheus.Registerer, client string) ([]kgo.Opt, error) {
+	options, err := cfg.Options(log)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, reg)
+	return append(options, kgo.WithHooks(kprom.NewMetrics("millrace_kafka", kprom.Registerer(labelled)))), nil
+}
+
+const (
+	// topicsTimeout is how long one look at, or change of, the cluster's topics may take.
+	topicsTimeout = 30 * time.Second
+	// topicsAskTimeout is the same while a service waits for Kafka, and topicsRetry the pause after it.
+	topicsAskTimeout = 5 * time.Second
+	topicsRetry      = time.Second
+)
+
+// withTopics hands out a client and the wanted topics for as long as do runs.
+func withTopics(ctx context.Context, cfg config.Config, log *slog.Logger, do func(context.Context, *kgo.Client, []schemas.TopicSpec) error) error {
+	wanted, err := schemas.TopicPlan(cfg.Topics)
+	if err != nil {
+		return err
+	}
+	options, err := cfg.Kafka.Options(log)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	defer client.Close()
+	return do(ctx, client, wanted)
+}
+
+// awaitTopics returns nil once Kafka answers and its topics are as planned. Kafka away means waiting, told through
+// waiting; topics that are missing or have another number of partitions are an error, because events written to other
+// partitions would lose their order for good.
+func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiting func(error)) error {
+	return withTopics(ctx, cfg, log, func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
+		for {
+			ask, cancel := context.WithTimeout(ctx, topicsAskTimeout)
+			plan, err := topicplan.Check(ask, client, wanted)
+			cancel()
+			switch {
+			case err == nil:
+				warnAbout(ctx, log, plan)
+				return nil
+			case errors.Is(err, topicplan.ErrMissing), errors.Is(err, topicplan.ErrConflict):
+				return err
+			case ctx.Err() != nil:
+				return ctx.Err()
+			}
+			log.WarnContext(ctx, "waiting for kafka", "err", err)
+			waiting(fmt.Errorf("waiting for Kafka: %w", err))
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(topicsRetry):
+			}
+		}
+	})
+}
+
+// warnAbout logs the differences that a service can live with.
+func warnAbout(ctx context.Context, log *slog.Logger, plan topicplan.Plan) {
+	for _, c := range plan.Changes {
+		log.WarnContext(ctx, "topic differs from the plan", "topic", c.Topic, "setting", c.Setting, "have", c.Have, "want", c.Want)
+	}
+}
