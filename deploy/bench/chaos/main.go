@@ -26,18 +26,20 @@ type options struct {
 	seed                uint64
 }
 
-func main() {
+func main() { os.Exit(exitCode()) }
+
+func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:])
 	if err == nil {
-		return
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, "chaos:", err)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		os.Exit(exit.ExitCode())
+		return exit.ExitCode()
 	}
-	os.Exit(2)
+	return 2
 }
 
 func parse(args []string) (options, error) {
