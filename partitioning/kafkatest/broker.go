@@ -69,7 +69,7 @@ func (b *broker) start(ctx context.Context) error {
 	if !b.c.cfg.FullJIT {
 		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
-	args = append(args, "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", filepath.Join(b.c.libs, "*"), "kafka.Kafka", b.properties)
+	args = append(args, "-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-cp", filepath.Join(b.c.libs, "*"), "kafka.Kafka", b.properties)
 	// The broker lives until kill: the context bounds its start only.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "java", args...) //nolint:gosec // our own arguments
 	cmd.Stdout, cmd.Stderr = log, log
@@ -151,13 +151,28 @@ func (b *broker) serving() bool {
 
 // logTail returns the last lines of the broker's log, for people.
 func (b *broker) logTail() string {
-	const lines = 25
+	return b.logLines(func(string) bool { return true })
+}
+
+// complaints returns the last warnings and errors of the broker's log, for people.
+func (b *broker) complaints() string {
+	return b.logLines(func(line string) bool { return strings.Contains(line, " WARN ") || strings.Contains(line, " ERROR ") })
+}
+
+// logLines returns the last lines of the log that keep wants.
+func (b *broker) logLines(keep func(string) bool) string {
+	const most = 25
 	data, err := os.ReadFile(b.logFile)
 	if err != nil {
 		return fmt.Sprintf("(its log cannot be read: %v)", err)
 	}
-	all := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	var kept []string
+	for line := range strings.Lines(string(data)) {
+		if keep(line) {
+			kept = append(kept, strings.TrimRight(line, "\n"))
+		}
+	}
+	return strings.Join(kept[max(0, len(kept)-most):], "\n")
 }
 
 // deathReport says why a broker that should run does not.

@@ -19,7 +19,7 @@ const ServicesEnv = "MILLRACE_TEST_SERVICES"
 const toolTimeout = 2 * time.Minute
 
 // Start starts a cluster that ends with the test. It skips the test when Kafka cannot be had here, or fails it when
-// MILLRACE_TEST_SERVICES=required. When the test fails, the end of each broker's log is printed.
+// MILLRACE_TEST_SERVICES=required. When the test fails, the last complaints in each broker's log are printed.
 func Start(tb testing.TB, opts ...Option) *Cluster {
 	tb.Helper()
 	cfg := Config{Progress: tbWriter{tb}}
@@ -34,7 +34,7 @@ func Start(tb testing.TB, opts ...Option) *Cluster {
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			for _, b := range c.brokers {
-				tb.Logf("the end of kafka broker %d's log:\n%s", b.index, b.logTail())
+				tb.Logf("kafka broker %d complained:\n%s", b.index, b.complaints())
 			}
 		}
 		if err := c.Close(); err != nil {

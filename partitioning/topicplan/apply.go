@@ -12,7 +12,7 @@ import (
 	"millrace/schemas"
 )
 
-// Apply makes the cluster behind cl what p says: it creates what is missing and sets what differs. With a conflict in p it
+// Apply makes the cluster behind cl what p says: it creates what is missing, waits until that is usable, and sets what differs. With a conflict in p it
 // changes nothing and returns p.Err(): a cluster whose topics were made by another plan may be the wrong cluster.
 //
 // It goes on after a topic fails, and joins the errors. A topic that another process has created meanwhile is no error; Make
@@ -24,11 +24,15 @@ func Apply(ctx context.Context, cl *kgo.Client, p Plan) error {
 	adm := kadm.NewClient(cl)
 	var errs []error
 	alter := map[string][]kadm.AlterConfig{}
-	var altered []string
+	var created, altered []string
 	for _, c := range p.Changes {
 		switch c.Kind {
 		case Create:
-			errs = append(errs, create(ctx, adm, p.wanted[c.Topic]))
+			if err := create(ctx, adm, p.wanted[c.Topic]); err != nil {
+				errs = append(errs, err)
+			} else {
+				created = append(created, c.Topic)
+			}
 		case SetConfig:
 			if alter[c.Topic] == nil {
 				altered = append(altered, c.Topic)
@@ -39,6 +43,9 @@ func Apply(ctx context.Context, cl *kgo.Client, p Plan) error {
 	}
 	for _, topic := range altered {
 		errs = append(errs, setConfigs(ctx, adm, topic, alter[topic]))
+	}
+	if len(created) > 0 {
+		errs = append(errs, waitUsable(ctx, cl, created))
 	}
 	return errors.Join(errs...)
 }

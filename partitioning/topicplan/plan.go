@@ -72,25 +72,24 @@ func Make(ctx context.Context, cl *kgo.Client, wanted []schemas.TopicSpec) (Plan
 	for i, w := range wanted {
 		names[i], p.wanted[w.Name] = w.Name, w
 	}
-	adm := kadm.NewClient(cl)
-	m, err := adm.Metadata(ctx, names...)
+	m, err := describe(ctx, cl, names)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ask kafka for its topics: %w", err)
+		return Plan{}, err
 	}
 	var existing []string
 	for _, w := range wanted {
-		have := m.Topics[w.Name]
+		have := m.topics[w.Name]
 		switch {
-		case errors.Is(have.Err, kerr.UnknownTopicOrPartition):
-			p.create(w, len(m.Brokers))
-		case have.Err != nil:
-			return Plan{}, fmt.Errorf("ask kafka for topic %s: %w", w.Name, have.Err)
+		case errors.Is(have.err, kerr.UnknownTopicOrPartition):
+			p.create(w, m.brokers)
+		case have.err != nil:
+			return Plan{}, fmt.Errorf("ask kafka for topic %s: %w", w.Name, have.err)
 		default:
 			existing = append(existing, w.Name)
 			p.compareShape(w, have)
 		}
 	}
-	if err := p.compareConfigs(ctx, adm, existing); err != nil {
+	if err := p.compareConfigs(ctx, kadm.NewClient(cl), existing); err != nil {
 		return Plan{}, err
 	}
 	order := func(c Change) int { return slices.Index(names, c.Topic) }
@@ -114,11 +113,11 @@ const (
 	replication = "replication"
 )
 
-func (p *Plan) compareShape(w schemas.TopicSpec, have kadm.TopicDetail) {
-	if n := len(have.Partitions); n != int(w.Partitions) {
+func (p *Plan) compareShape(w schemas.TopicSpec, have topicState) {
+	if n := have.partitions; n != int(w.Partitions) {
 		p.add(Conflict, w.Name, partitions, strconv.Itoa(n), strconv.Itoa(int(w.Partitions)))
 	}
-	if n := have.Partitions.NumReplicas(); n != int(w.Replication) {
+	if n := have.replicas; n != int(w.Replication) {
 		p.add(Warning, w.Name, replication, strconv.Itoa(n), strconv.Itoa(int(w.Replication)))
 	}
 }
