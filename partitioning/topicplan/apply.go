@@ -12,11 +12,12 @@ import (
 	"millrace/schemas"
 )
 
-// Apply makes the cluster behind cl what p says: it creates what is missing, waits until that is usable, and sets what differs. With a conflict in p it
-// changes nothing and returns p.Err(): a cluster whose topics were made by another plan may be the wrong cluster.
+// Apply makes the cluster behind cl what p says: it creates what is missing, sets what differs, and waits (15 s at most) until
+// the brokers know. With a conflict in p it changes nothing and returns p.Err(): a cluster whose topics were made by another
+// plan may be the wrong cluster.
 //
-// It goes on after a topic fails, and joins the errors. A topic that another process has created meanwhile is no error; Make
-// tells whether it is as wanted.
+// It goes on after a topic fails, and joins the errors. A topic that another process has created meanwhile is no error if
+// it is as wanted.
 func Apply(ctx context.Context, cl *kgo.Client, p Plan) error {
 	if err := p.Err(); err != nil {
 		return err
@@ -24,14 +25,15 @@ func Apply(ctx context.Context, cl *kgo.Client, p Plan) error {
 	adm := kadm.NewClient(cl)
 	var errs []error
 	alter := map[string][]kadm.AlterConfig{}
-	var created, altered []string
+	var altered []string
+	var changed []schemas.TopicSpec
 	for _, c := range p.Changes {
 		switch c.Kind {
 		case Create:
 			if err := create(ctx, adm, p.wanted[c.Topic]); err != nil {
 				errs = append(errs, err)
 			} else {
-				created = append(created, c.Topic)
+				changed = append(changed, p.wanted[c.Topic])
 			}
 		case SetConfig:
 			if alter[c.Topic] == nil {
@@ -42,10 +44,14 @@ func Apply(ctx context.Context, cl *kgo.Client, p Plan) error {
 		}
 	}
 	for _, topic := range altered {
-		errs = append(errs, setConfigs(ctx, adm, topic, alter[topic]))
+		if err := setConfigs(ctx, adm, topic, alter[topic]); err != nil {
+			errs = append(errs, err)
+		} else {
+			changed = append(changed, p.wanted[topic])
+		}
 	}
-	if len(created) > 0 {
-		errs = append(errs, waitUsable(ctx, cl, created))
+	if len(changed) > 0 {
+		errs = append(errs, waitVisible(ctx, cl, changed))
 	}
 	return errors.Join(errs...)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/schemas"
 )
 
 // cluster is what a broker says about the topics asked for.
@@ -54,30 +56,35 @@ func describe(ctx context.Context, cl *kgo.Client, topics []string) (cluster, er
 	return c, nil
 }
 
-const pollInterval = 100 * time.Millisecond
+const (
+	pollInterval = 100 * time.Millisecond
+	// visibleTimeout is ample: a broker learns of a change within a second of the controller's answer, unless it is in trouble.
+	visibleTimeout = 15 * time.Second
+)
 
-// waitUsable waits until the topics, just created, are known and led. The controller answers before the brokers have learned of
-// them, and a program started in between would be told that they are missing.
-func waitUsable(ctx context.Context, cl *kgo.Client, topics []string) error {
+// waitVisible waits until the topics, just created or set, are shown as wanted and have leaders. The controller answers before
+// the brokers have learned of a change, so that a program started at once would be told that topics are missing.
+//
+// The error wraps ErrConflict when somebody else has made a topic otherwise meanwhile.
+func waitVisible(ctx context.Context, cl *kgo.Client, wanted []schemas.TopicSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, visibleTimeout)
+	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		c, err := describe(ctx, cl, topics)
+		p, err := Make(ctx, cl, wanted)
 		if err != nil {
 			return err
 		}
-		waiting := ""
-		for _, t := range topics {
-			if state := c.topics[t]; state.err != nil || !state.led {
-				waiting = t
-			}
+		if err := p.Err(); err != nil {
+			return err
 		}
-		if waiting == "" {
+		if p.Empty() && p.led {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the new topic %s: %w", waiting, context.Cause(ctx))
+			return fmt.Errorf("wait for kafka's brokers to learn of the topics: %w", context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

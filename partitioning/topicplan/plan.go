@@ -62,12 +62,13 @@ type Plan struct {
 	Changes []Change
 
 	wanted map[string]schemas.TopicSpec
+	led    bool // every partition of the existing topics has a leader
 }
 
 // Make asks the cluster behind cl and compares. It changes nothing. The error tells what could not be asked; differences,
 // conflicts among them, are in the Plan.
 func Make(ctx context.Context, cl *kgo.Client, wanted []schemas.TopicSpec) (Plan, error) {
-	p := Plan{wanted: make(map[string]schemas.TopicSpec, len(wanted))}
+	p := Plan{wanted: make(map[string]schemas.TopicSpec, len(wanted)), led: true}
 	names := make([]string, len(wanted))
 	for i, w := range wanted {
 		names[i], p.wanted[w.Name] = w.Name, w
@@ -86,6 +87,7 @@ func Make(ctx context.Context, cl *kgo.Client, wanted []schemas.TopicSpec) (Plan
 			return Plan{}, fmt.Errorf("ask kafka for topic %s: %w", w.Name, have.err)
 		default:
 			existing = append(existing, w.Name)
+			p.led = p.led && have.led
 			p.compareShape(w, have)
 		}
 	}

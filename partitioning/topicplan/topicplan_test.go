@@ -151,9 +151,22 @@ func alter(t *testing.T, cl *kgo.Client, topic string, configs map[string]string
 	for k, v := range configs {
 		list = append(list, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
 	}
-	rs, err := kadm.NewClient(cl).AlterTopicConfigs(deadline(t), list, topic)
+	ctx, adm := deadline(t), kadm.NewClient(cl)
+	rs, err := adm.AlterTopicConfigs(ctx, list, topic)
 	if err == nil {
 		err = rs[0].Err
+	}
+	for seen := 0; err == nil && seen < len(configs); { // the broker learns of it after the controller has answered
+		var described kadm.ResourceConfigs
+		if described, err = adm.DescribeTopicConfigs(ctx, topic); err != nil {
+			break
+		}
+		seen = 0
+		for _, c := range described[0].Configs {
+			if want, ok := configs[c.Key]; ok && c.MaybeValue() == want {
+				seen++
+			}
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -268,4 +281,19 @@ CONFLICT: topic shopify.shop has 6 partitions, the plan wants 24. Changing the c
 			}
 		})
 	}
+}
+
+func TestApplyReportsATopicThatSomebodyMadeOtherwiseMeanwhile(t *testing.T) {
+	t.Parallel()
+	onBothKafkas(t, func(t *testing.T, cl *kgo.Client) {
+		t.Helper()
+		wanted := singleBrokerPlan(t)[:1]
+		p := makePlan(t, cl, wanted)
+		if _, err := kadm.NewClient(cl).CreateTopic(deadline(t), 3, 1, nil, wanted[0].Name); err != nil {
+			t.Fatal(err)
+		}
+		if err := topicplan.Apply(deadline(t), cl, p); !errors.Is(err, topicplan.ErrConflict) {
+			t.Errorf("Apply: %v", err)
+		}
+	})
 }
