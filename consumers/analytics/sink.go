@@ -5,9 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+)
+
+var (
+	// ErrEventsLost is returned by Run when Kafka no longer has the offset to read next and Config.OffsetOutOfRange is stop.
+	ErrEventsLost = errors.New("events were removed from kafka before they were read")
+	// errDrainGrace ends the work that is left when Config.StopGrace is over.
+	errDrainGrace = errors.New("stop grace is over")
 )
 
 // Deps is what the program hands to a Sink.
@@ -18,23 +28,62 @@ type Deps struct {
 	Registerer prometheus.Registerer
 }
 
-// Sink is one member of the consumer group; see the package comment.
+// Sink is one member of the consumer group; see the package comment. Run may be called once.
 type Sink struct {
-	cfg    Config
-	kafka  []kgo.Opt
-	db     *DB
-	logger *slog.Logger
+	cfg     Config
+	kafka   []kgo.Opt
+	store   store
+	logger  *slog.Logger
+	metrics *metrics
+	limiter *rate.Limiter
+	client  *kgo.Client // set by Run before anything else runs
+
+	wake       chan struct{} // tells the dispatcher that something may be due; capacity 1
+	slots      chan struct{} // one element per insert under way
+	commitLock chan struct{} // held while committing and while giving partitions up; a channel, so that waiting can end
+
+	mu         sync.Mutex
+	partitions map[partitionKey]*partition
+	buffered   int           // bytes in queues and batches
+	failing    int           // batches whose last try failed in a way that concerns the whole server
+	recovered  chan struct{} // closed at the first success after failing > 0, then replaced
+	stopping   bool
+	allPaused  bool
+	fatal      error // ends Run
 }
 
 // New builds a sink and starts nothing. Errors: those of Config.Validate, missing Deps, impossible Kafka options.
 func New(cfg Config, d Deps) (*Sink, error) {
+	if d.ClickHouse == nil {
+		return nil, errors.New("new analytics sink: ClickHouse is required")
+	}
+	return newSink(cfg, d, clickHouseStore{db: d.ClickHouse})
+}
+
+func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("new analytics sink: %w", err)
 	}
-	if d.ClickHouse == nil || d.Logger == nil || d.Registerer == nil {
-		return nil, errors.New("new analytics sink: ClickHouse, Logger and Registerer are required")
+	if d.Logger == nil || d.Registerer == nil {
+		return nil, errors.New("new analytics sink: Logger and Registerer are required")
 	}
-	return &Sink{cfg: cfg, kafka: d.Kafka, db: d.ClickHouse, logger: d.Logger.With("component", "analytics")}, nil
+	s := &Sink{
+		cfg:        cfg,
+		store:      st,
+		logger:     d.Logger.With("component", "analytics"),
+		limiter:    rate.NewLimiter(rate.Limit(cfg.InsertsPerSecond), max(cfg.InsertsPerSecond/4, 1)),
+		wake:       make(chan struct{}, 1),
+		slots:      make(chan struct{}, cfg.InsertConcurrency),
+		commitLock: make(chan struct{}, 1),
+		partitions: make(map[partitionKey]*partition),
+		recovered:  make(chan struct{}),
+	}
+	s.kafka = s.options(d.Kafka)
+	if err := kgo.ValidateOpts(s.kafka...); err != nil {
+		return nil, fmt.Errorf("new analytics sink: kafka options: %w", err)
+	}
+	s.metrics = newMetrics(d.Registerer)
+	return s, nil
 }
 
 // Run joins the group and moves records until ctx ends, then inserts what it holds within Config.StopGrace, commits and
@@ -42,6 +91,112 @@ func New(cfg Config, d Deps) (*Sink, error) {
 // ErrSchemaNewer when the tables are not this program's; ErrEventsLost when Kafka no longer has unread records and
 // Config.OffsetOutOfRange is stop.
 func (s *Sink) Run(ctx context.Context) error {
-	<-ctx.Done()
+	if err := s.awaitStore(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("run analytics sink: %w", err)
+	}
+	client, err := kgo.NewClient(s.kafka...)
+	if err != nil {
+		return fmt.Errorf("run analytics sink: kafka client: %w", err)
+	}
+	s.client = client
+	// Work under way outlives ctx by the grace, so that a stop does not cut a batch in half.
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.dispatch(work, &running) })
+	s.logger.InfoContext(ctx, "consuming", "group", s.cfg.Group, "topics", topics())
+
+	s.poll(ctx)
+
+	s.drain(work)
+	cancel(errDrainGrace)
+	running.Wait()
+	s.leave(work)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fatal != nil {
+		return fmt.Errorf("run analytics sink: %w", s.fatal)
+	}
 	return nil
+}
+
+// awaitStore waits until ClickHouse answers and its tables are the program's.
+func (s *Sink) awaitStore(ctx context.Context) error {
+	for n := 0; ; n++ {
+		try, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
+		err := s.store.check(try)
+		cancel()
+		if err == nil {
+			s.metrics.up.Set(1)
+			return nil
+		}
+		if final(err) {
+			return err
+		}
+		s.metrics.up.Set(0)
+		if n == 0 {
+			s.logger.WarnContext(ctx, "waiting for clickhouse", "err", err)
+		}
+		if err := sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
+			return err
+		}
+	}
+}
+
+// drain makes everything held due and waits until it is inserted and committed, or the grace is over.
+func (s *Sink) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.StopGrace, errDrainGrace)
+	defer cancel()
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	s.signal()
+	for {
+		wait, records := s.unfinished()
+		if records == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.logger.WarnContext(ctx, "stopped with records not inserted: they are read again at the next start", "records", records)
+			return
+		case <-wait:
+		case <-time.After(10 * time.Millisecond): // queued and not yet dispatched
+		}
+	}
+}
+
+// unfinished returns the number of records held and, where a batch is in flight, the channel that tells its end.
+func (s *Sink) unfinished() (wait chan struct{}, records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.partitions {
+		records += len(p.queue)
+		if p.inFlight != nil {
+			records += len(p.inFlight.records)
+			wait = p.idle
+		}
+	}
+	return wait, records
+}
+
+// leave gives the partitions back at once instead of after the session timeout, under its own deadline.
+func (s *Sink) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CommitTimeout)
+	defer cancel()
+	s.client.AllowRebalance()
+	if err := s.client.LeaveGroupContext(ctx); err != nil {
+		s.logger.WarnContext(ctx, "leave group", "group", s.cfg.Group, "err", err)
+	}
+	s.client.CloseAllowingRebalance()
+}
+
+// signal wakes the dispatcher.
+func (s *Sink) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }

@@ -1,0 +1,268 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// dispatch starts the insert of due batches, the oldest first, until ctx ends. Two bounds shape the load on ClickHouse: the
+// slots bound inserts under way, the limiter bounds inserts per second. Every insert makes at least one part per table, so
+// with many quiet partitions the limiter, not the linger, decides: batches wait their turn and grow.
+func (s *Sink) dispatch(ctx context.Context, running *sync.WaitGroup) {
+	for ctx.Err() == nil {
+		wait, due := s.nextDue(time.Now())
+		if !due {
+			s.await(ctx, wait)
+			continue
+		}
+		if !s.isStopping() && s.limiter.Wait(ctx) != nil {
+			return
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		// Chosen only now: while this waited for its turn, an older batch may have become due, or the partition gone.
+		p, b := s.take(time.Now())
+		if b == nil {
+			<-s.slots
+			continue
+		}
+		running.Go(func() {
+			s.flush(ctx, p, b)
+			s.signal()
+		})
+	}
+}
+
+// await returns when something changed or wait is over; a negative wait has no end.
+func (s *Sink) await(ctx context.Context, wait time.Duration) {
+	var timeout <-chan time.Time
+	if wait >= 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.wake:
+	case <-timeout:
+	}
+}
+
+func (s *Sink) isStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// nextDue reports whether a batch is due, else how long until the first is; negative when none is waiting.
+func (s *Sink) nextDue(now time.Time) (wait time.Duration, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, at := s.earliest()
+	switch {
+	case p == nil:
+		return -1, false
+	case s.stopping || !at.After(now):
+		return 0, true
+	default:
+		return at.Sub(now), false
+	}
+}
+
+// take cuts the batch that is due first.
+func (s *Sink) take(now time.Time) (*partition, *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, at := s.earliest()
+	if p == nil || (at.After(now) && !s.stopping) {
+		return nil, nil
+	}
+	return p, p.cut(s.cfg)
+}
+
+// earliest returns the partition whose queue is due first. While ClickHouse fails as a whole there is none: the batches that
+// failed are its probes, and more would only hurt it.
+func (s *Sink) earliest() (first *partition, at time.Time) {
+	if s.failing > 0 {
+		return nil, time.Time{}
+	}
+	for _, p := range s.partitions {
+		if t, ok := p.dueAt(s.cfg); ok && (first == nil || t.Before(at)) {
+			first, at = p, t
+		}
+	}
+	return first, at
+}
+
+// flush takes one batch through its life: set aside what cannot be a row, insert, commit. It is called with a slot held and
+// returns without. When it returns early (partition gone, grace over) nothing is committed and the records are read again.
+func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer s.finish(p, b)
+
+	rows, rejected := s.build(b)
+	if err := s.insert(ctx, b, rows); err != nil {
+		return
+	}
+	if err := s.setAside(ctx, rejected); err != nil {
+		return
+	}
+	s.commit(ctx, p, b.bounds)
+}
+
+// insert repeats the insert until it succeeds; the slot is free while it waits between tries. The only errors are ctx's.
+func (s *Sink) insert(ctx context.Context, b *batch, rows *block) error {
+	if rows.rows() == 0 {
+		<-s.slots
+		return nil
+	}
+	failing := false // this batch counts in s.failing
+	defer func() { s.countFailing(&failing, false) }()
+	for n := 0; ; n++ {
+		err := s.tryInsert(ctx, rows, b.token())
+		<-s.slots
+		if err == nil {
+			s.succeeded(ctx, &failing, b, rows)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		class := classify(err)
+		s.metrics.insertFailures.WithLabelValues(string(class)).Inc()
+		s.reportFailure(ctx, &failing, class, n, b, err)
+		if err := s.pauseBeforeRetry(ctx, n); err != nil {
+			return err
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Sink) tryInsert(ctx context.Context, rows *block, token string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
+	defer cancel()
+	begin := time.Now()
+	err := s.store.insert(ctx, rows, token)
+	result := resultOK
+	if err != nil {
+		result = resultFailed
+		// The driver does not always say that it was the deadline.
+		if ctxErr := ctx.Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
+			err = errors.Join(ctxErr, err)
+		}
+	}
+	s.metrics.insertSeconds.WithLabelValues(result).Observe(time.Since(begin).Seconds())
+	return err
+}
+
+// pauseBeforeRetry waits for the backoff, or a moment after another batch has found ClickHouse well again.
+func (s *Sink) pauseBeforeRetry(ctx context.Context, n int) error {
+	s.mu.Lock()
+	recovered := s.recovered
+	s.mu.Unlock()
+	timer := time.NewTimer(backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	case <-recovered:
+		return sleep(ctx, backoff(0, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMin))
+	}
+}
+
+// countFailing keeps s.failing right: failing is whether this batch counts in it.
+func (s *Sink) countFailing(failing *bool, now bool) (first, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case now && !*failing:
+		s.failing++
+		first = s.failing == 1
+	case !now && *failing:
+		s.failing--
+		last = s.failing == 0
+	}
+	*failing = now
+	return first, last
+}
+
+func (s *Sink) reportFailure(ctx context.Context, failing *bool, class failure, n int, b *batch, err error) {
+	first, _ := s.countFailing(failing, class.everywhere())
+	if class.everywhere() {
+		s.metrics.up.Set(0)
+	}
+	switch {
+	case first:
+		s.logger.ErrorContext(ctx, "clickhouse fails: fetching pauses, batches are kept and tried again", "class", string(class), "err", err)
+	case n == 0 && !class.everywhere():
+		s.logger.ErrorContext(ctx, "clickhouse refuses a batch: it is kept and tried again", "class", string(class),
+			"topic", b.topic, "partition", b.partition, "offset", b.start, "end_offset", b.end, "err", err)
+	}
+}
+
+func (s *Sink) succeeded(ctx context.Context, failing *bool, b *batch, rows *block) {
+	now := time.Now()
+	s.metrics.rows.Add(float64(rows.rows()))
+	s.metrics.batches.Inc()
+	s.metrics.batchRows.Observe(float64(rows.rows()))
+	s.metrics.batchBytes.Observe(float64(b.bytes))
+	for _, t := range rows.received {
+		s.metrics.endToEnd.Observe(now.Sub(t).Seconds())
+	}
+	for kind, n := range rows.problems {
+		if n > 0 {
+			s.metrics.extractProblems.WithLabelValues(problem(kind).String()).Add(float64(n))
+		}
+	}
+	s.metrics.up.Set(1)
+	wasFailing := *failing
+	_, last := s.countFailing(failing, false)
+	if wasFailing {
+		s.mu.Lock()
+		close(s.recovered)
+		s.recovered = make(chan struct{})
+		s.mu.Unlock()
+	}
+	if last {
+		s.logger.InfoContext(ctx, "clickhouse is back")
+	}
+}
+
+// finish ends the batch in flight, however it went.
+func (s *Sink) finish(p *partition, b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !isClosed(p.gone) { // else its bytes went with it
+		s.buffered -= b.bytes
+	}
+	p.inFlight = nil
+	close(p.idle)
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,289 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/schemas"
+)
+
+const ordersTopic = "shopify.orders"
+
+// world is a fake Kafka on a virtual network inside a synctest bubble, so that seconds pass at once and in order.
+//
+// The client's own mutexes are not visible to the bubble (it has a build tag for that), so a test in which a commit meets a
+// rebalance would stand still: those run outside, see outside.
+type world struct {
+	t       *testing.T
+	net     *kfake.VirtualNetwork
+	cluster *kfake.Cluster
+	client  *kgo.Client // produces, and asks as an administrator
+	sinks   []*running
+}
+
+// stopAll ends the sinks that a failed test has left running.
+func (w *world) stopAll() {
+	for _, r := range w.sinks {
+		_ = r.stop()
+	}
+}
+
+// inWorld runs the test in a bubble with all topics, of so many partitions each.
+func inWorld(t *testing.T, partitions int32, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, net: new(kfake.VirtualNetwork)}
+		all := append(topics(), schemas.DomainQuarantine.KafkaTopic())
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(w.net.Listen), kfake.SeedTopics(partitions, all...),
+			kfake.GroupMinSessionTimeout(time.Second))
+		if err != nil {
+			t.Fatalf("NewCluster() error: %v", err)
+		}
+		defer cluster.Close()
+		w.cluster = cluster
+		if w.client, err = kgo.NewClient(append(w.connection(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
+			t.Fatalf("NewClient() error: %v", err)
+		}
+		defer w.client.Close()
+		defer w.stopAll()
+		test(t, w)
+	})
+}
+
+// outside runs the test without a bubble, on loopback and in real time.
+func outside(t *testing.T, partitions int32, test func(t *testing.T, w *world)) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, append(topics(), schemas.DomainQuarantine.KafkaTopic())...),
+		kfake.GroupMinSessionTimeout(time.Second))
+	if err != nil {
+		t.Fatalf("NewCluster() error: %v", err)
+	}
+	defer cluster.Close()
+	w := &world{t: t, cluster: cluster}
+	if w.client, err = kgo.NewClient(append(w.connection(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
+		t.Fatalf("NewClient() error: %v", err)
+	}
+	defer w.client.Close()
+	defer w.stopAll()
+	test(t, w)
+}
+
+func (w *world) connection() []kgo.Opt {
+	if w.net == nil {
+		return []kgo.Opt{kgo.SeedBrokers(w.cluster.ListenAddrs()...)}
+	}
+	return []kgo.Opt{kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.Dialer(w.net.DialContext)}
+}
+
+func testConfig() Config {
+	c := DefaultConfig()
+	c.InsertsPerSecond = 10_000
+	return c
+}
+
+// running is a sink under test.
+type running struct {
+	*Sink
+	stop  func() error // ends Run and returns its error
+	wait  func() error // waits for Run to end by itself
+	ended chan struct{}
+	err   error
+}
+
+func (w *world) start(cfg Config, st store) *running {
+	w.t.Helper()
+	s, err := newSink(cfg, Deps{Kafka: w.connection(), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry()}, st)
+	if err != nil {
+		w.t.Fatalf("newSink() error: %v", err)
+	}
+	// Not of w.t.Context(): that one is cancelled outside of the bubble.
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // see above
+	r := &running{Sink: s, ended: make(chan struct{})}
+	go func() { defer close(r.ended); r.err = s.Run(ctx) }()
+	r.wait = func() error { <-r.ended; cancel(); return r.err }
+	r.stop = func() error { cancel(); return r.wait() }
+	w.sinks = append(w.sinks, r)
+	return r
+}
+
+func mustStop(t *testing.T, r *running) {
+	t.Helper()
+	if err := r.stop(); err != nil {
+		t.Errorf("Run() error: %v", err)
+	}
+}
+
+// event returns a record as ingest writes it.
+func event(partition int32, id, topic, subject, body string) *kgo.Record {
+	e := schemas.Event{ID: id, Shop: "acme.myshopify.com", Topic: topic, Subject: subject, Time: time.Now(), Received: time.Now(), ContentType: "application/json", PartitionKey: "acme.myshopify.com|" + subject}
+	return &kgo.Record{Topic: ordersTopic, Partition: partition, Key: []byte(e.PartitionKey), Value: []byte(body), Headers: schemas.AppendHeaders([]kgo.RecordHeader(nil), &e)}
+}
+
+func order(partition int32, n int) *kgo.Record {
+	return event(partition, fmt.Sprint("webhook-", n), "orders/create", fmt.Sprint("order/", n), fmt.Sprintf(`{"id":%d,"total_price":"1.50"}`, n))
+}
+
+func orders(partition int32, from, to int) []*kgo.Record {
+	var out []*kgo.Record
+	for n := from; n < to; n++ {
+		out = append(out, order(partition, n))
+	}
+	return out
+}
+
+func (w *world) produce(records ...*kgo.Record) {
+	w.t.Helper()
+	if err := w.client.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
+		w.t.Fatalf("produce: %v", err)
+	}
+}
+
+// committed returns the group's offset, -1 when there is none.
+func (w *world) committed(partition int32) int64 {
+	w.t.Helper()
+	offsets, err := kadm.NewClient(w.client).FetchOffsets(w.t.Context(), DefaultConfig().Group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return -1
+	}
+	if err != nil {
+		w.t.Fatalf("fetch offsets: %v", err)
+	}
+	o, ok := offsets.Lookup(ordersTopic, partition)
+	if !ok {
+		return -1
+	}
+	return o.At
+}
+
+func (w *world) wantCommitted(partition int32, want int64) {
+	w.t.Helper()
+	if got := w.committed(partition); got != want {
+		w.t.Errorf("committed offset of partition %d = %d, want %d", partition, got, want)
+	}
+}
+
+// call is one insert that the fake store has seen.
+type call struct {
+	token string
+	rows  int
+}
+
+// fakeStore keeps what it is given; onInsert, when set, decides the outcome of a call first. A token that was stored once
+// is dropped when it comes again, as ClickHouse does.
+type fakeStore struct {
+	onInsert func(ctx context.Context, n int, token string) error // n counts calls from 0
+	onCheck  func(n int) error
+
+	mu     sync.Mutex
+	checks int
+	calls  []call
+	tokens map[string]bool
+	ids    []string
+	blocks []*block
+}
+
+func (f *fakeStore) check(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.checks++
+	if f.onCheck != nil {
+		return f.onCheck(f.checks - 1)
+	}
+	return nil
+}
+
+func (f *fakeStore) insert(ctx context.Context, b *block, token string) error {
+	f.mu.Lock()
+	n := len(f.calls)
+	f.calls = append(f.calls, call{token, b.rows()})
+	f.mu.Unlock()
+	if f.onInsert != nil {
+		if err := f.onInsert(ctx, n, token); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tokens == nil {
+		f.tokens = map[string]bool{}
+	}
+	if !f.tokens[token] {
+		f.tokens[token] = true
+		f.ids = append(f.ids, b.ids...)
+		f.blocks = append(f.blocks, b)
+	}
+	return nil
+}
+
+func (f *fakeStore) seen() []call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+func (f *fakeStore) stored() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.ids)
+}
+
+// eventually waits in the bubble's time, which costs none.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 6000 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("a minute has passed and still not: %s", what)
+}
+
+// value returns the value of a counter or gauge.
+func value(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var out dto.Metric
+	if err := m.Write(&out); err != nil {
+		t.Fatalf("Write() error: %v", err)
+	}
+	return out.GetCounter().GetValue() + out.GetGauge().GetValue()
+}
+
+func wantMetric(t *testing.T, name string, m prometheus.Metric, want float64) {
+	t.Helper()
+	if got := value(t, m); got != want {
+		t.Errorf("%s = %v, want %v", name, got, want)
+	}
+}
+
+func samples(t *testing.T, m prometheus.Metric) (count uint64, sum float64) {
+	t.Helper()
+	var out dto.Metric
+	if err := m.Write(&out); err != nil {
+		t.Fatalf("Write() error: %v", err)
+	}
+	return out.GetHistogram().GetSampleCount(), out.GetHistogram().GetSampleSum()
+}
+
+func (w *world) deleteBefore(partition int32, offset int64) {
+	w.t.Helper()
+	var offsets kadm.Offsets
+	offsets.AddOffset(ordersTopic, partition, offset, -1)
+	if _, err := kadm.NewClient(w.client).DeleteRecords(w.t.Context(), offsets); err != nil {
+		w.t.Fatalf("delete records: %v", err)
+	}
+}

@@ -1,0 +1,145 @@
+package analytics
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// bounds is the range of offsets of one batch, start inclusive, end exclusive. The end counts, never the number of
+// records: aborted transactions and control records leave gaps.
+type bounds struct {
+	topic      string
+	partition  int32
+	start, end int64
+}
+
+// token identifies the batch to ClickHouse: the same bounds inserted again are dropped.
+func (b bounds) token() string {
+	return b.topic + "/" + strconv.Itoa(int(b.partition)) + "/" + strconv.FormatInt(b.start, 10) + "-" + strconv.FormatInt(b.end, 10)
+}
+
+// batch is what one insert carries.
+type batch struct {
+	bounds
+	records []*kgo.Record
+	bytes   int
+}
+
+type partitionKey struct {
+	topic     string
+	partition int32
+}
+
+// partition is what the sink holds of one owned partition. All fields but gone are guarded by Sink.mu.
+type partition struct {
+	partitionKey
+	queue      []*kgo.Record // read and not yet in a batch, in order
+	queueBytes int
+	since      time.Time // when the head of the queue came, or later
+	last       time.Time // when the tail of the queue came
+	next       int64     // where the next batch starts: the end of the last one; -1 before the first record
+	committed  int64     // the offset that the group has, as far as known; -1 unknown
+	highWater  int64     // the end of what may be read, as of the last fetch; -1 unknown
+	inFlight   *batch    // being inserted or committed; at most one, so that offsets land in order
+	idle       chan struct{}
+	revoking   bool // no new batch
+	paused     bool
+	gone       chan struct{} // closed when the partition is no longer ours
+}
+
+func newPartition(key partitionKey) *partition {
+	return &partition{partitionKey: key, next: -1, committed: -1, highWater: -1, gone: make(chan struct{})}
+}
+
+// recordBytes is what a record counts towards batch_bytes and buffer_bytes.
+func recordBytes(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return n
+}
+
+func (p *partition) push(r *kgo.Record, now time.Time) int {
+	if len(p.queue) == 0 {
+		p.since = now
+	}
+	if p.next < 0 {
+		p.next = r.Offset
+	}
+	p.last = now
+	n := recordBytes(r)
+	p.queue = append(p.queue, r)
+	p.queueBytes += n
+	return n
+}
+
+// dueAt returns when the queue should be inserted; ok is false when there is nothing to insert or a batch is under way.
+func (p *partition) dueAt(cfg Config) (at time.Time, ok bool) {
+	if len(p.queue) == 0 || p.inFlight != nil || p.revoking {
+		return time.Time{}, false
+	}
+	if len(p.queue) >= cfg.BatchRows || p.queueBytes >= cfg.BatchBytes {
+		return p.since, true
+	}
+	return p.since.Add(cfg.BatchLinger), true
+}
+
+// cut takes the head of the queue, up to the limits and at least one record, as the batch in flight.
+func (p *partition) cut(cfg Config) *batch {
+	n, size := 0, 0
+	for n < len(p.queue) && n < cfg.BatchRows {
+		b := recordBytes(p.queue[n])
+		if n > 0 && size+b > cfg.BatchBytes {
+			break
+		}
+		size += b
+		n++
+	}
+	b := &batch{
+		bounds:  bounds{topic: p.topic, partition: p.partition, start: p.next, end: p.queue[n-1].Offset + 1},
+		records: p.queue[:n:n],
+		bytes:   size,
+	}
+	// A new slice, so that the records of the batch are not kept alive by the queue's array.
+	p.queue = append([]*kgo.Record(nil), p.queue[n:]...)
+	p.queueBytes -= size
+	p.since = p.last
+	p.next = b.end
+	p.inFlight = b
+	p.idle = make(chan struct{})
+	return b
+}
+
+// full reports whether the partition holds more than it should while a batch is under way: two batches beside it.
+func (p *partition) full(cfg Config) bool {
+	return len(p.queue) >= 2*cfg.BatchRows || p.queueBytes >= 2*cfg.BatchBytes
+}
+
+// oldest returns the first record that is not committed, or nil.
+func (p *partition) oldest() *kgo.Record {
+	if p.inFlight != nil {
+		return p.inFlight.records[0]
+	}
+	if len(p.queue) > 0 {
+		return p.queue[0]
+	}
+	return nil
+}
+
+// lag returns the number of offsets not committed, or -1 when unknown.
+func (p *partition) lag() int64 {
+	from := p.committed
+	if from < 0 {
+		from = p.next
+		if p.inFlight != nil {
+			from = p.inFlight.start
+		}
+	}
+	if from < 0 || p.highWater < 0 {
+		return -1
+	}
+	return max(p.highWater-from, 0)
+}

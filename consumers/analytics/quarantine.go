@@ -1,0 +1,97 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/schemas"
+)
+
+// rejected is a record that cannot become a row, and why.
+type rejected struct {
+	record *kgo.Record
+	err    *rowError
+}
+
+// build turns the records of a batch into rows.
+func (s *Sink) build(b *batch) (*block, []rejected) {
+	rows := newBlock(len(b.records))
+	var out []rejected
+	for _, r := range b.records {
+		var bad *rowError
+		if err := rows.add(r); errors.As(err, &bad) {
+			out = append(out, rejected{r, bad})
+		}
+	}
+	return rows, out
+}
+
+// setAside puts the rejected records into the quarantine topic and returns when the brokers have acknowledged all of them;
+// only then may their offsets be committed. It tries again for ever; the only errors are ctx's. A batch that is replayed
+// after a crash sets its records aside again: the headers tell source and offset, so that repeats can be recognised.
+func (s *Sink) setAside(ctx context.Context, list []rejected) error {
+	for n := 0; len(list) > 0; n++ {
+		failed, err := s.produceAll(ctx, list)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && n == 0 {
+			s.logger.ErrorContext(ctx, "quarantine records: they are kept and tried again", "records", len(failed), "err", err)
+		}
+		if list = failed; len(list) > 0 {
+			if err := sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// produceAll produces each record once and waits for every answer or ctx's end. It returns what was refused.
+//
+// Answers come by promise and channel, not by ProduceSync: that one does not return while a record in flight has no
+// answer, however long its context is over.
+func (s *Sink) produceAll(ctx context.Context, list []rejected) (failed []rejected, err error) {
+	type answer struct {
+		rejected
+		err error
+	}
+	answers := make(chan answer, len(list))
+	for _, q := range list {
+		s.client.Produce(ctx, quarantineRecord(q), func(_ *kgo.Record, err error) { answers <- answer{q, err} })
+	}
+	for range list {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case a := <-answers:
+			if a.err != nil {
+				failed, err = append(failed, a.rejected), a.err
+				continue
+			}
+			s.metrics.quarantined.WithLabelValues(string(a.rejected.err.reason)).Inc()
+			s.logger.WarnContext(ctx, "record set aside", "topic", a.record.Topic, "partition", a.record.Partition, "offset", a.record.Offset,
+				"reason", string(a.rejected.err.reason), "err", a.rejected.err.err)
+		}
+	}
+	return failed, err
+}
+
+// quarantineRecord is the record as it was, with headers that say why and whence it came.
+func quarantineRecord(q rejected) *kgo.Record {
+	r := q.record
+	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+4)
+	headers = append(headers, r.Headers...)
+	add := func(key, value string) {
+		headers = append(headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
+	}
+	add(schemas.HeaderQuarantineReason, fmt.Sprintf("analytics: %v", q.err))
+	add(schemas.HeaderQuarantineTopic, r.Topic)
+	add(schemas.HeaderQuarantinePartition, strconv.Itoa(int(r.Partition)))
+	add(schemas.HeaderQuarantineOffset, strconv.FormatInt(r.Offset, 10))
+	return &kgo.Record{Topic: schemas.DomainQuarantine.KafkaTopic(), Key: r.Key, Value: r.Value, Headers: headers}
+}
