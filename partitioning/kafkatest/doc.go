@@ -6,6 +6,6 @@
 // missing, Start skips the test, unless MILLRACE_TEST_SERVICES=required, which makes it a failure.
 //
 // What is promised: every broker listens on 127.0.0.1 only, is ended by its process id when the test or the Cluster ends,
-// and on Linux also when the program that started it dies in any way. What is not: data survive Kill, Stop and Restart of a
-// broker, but never Close.
+// and on Linux also when the program that started it dies in any way; data survive Kill, Stop and Restart of a broker. What is
+// not: that anything survives Close, or a power loss, since nothing is flushed to the disk before it is acknowledged.
 package kafkatest

@@ -234,8 +234,7 @@ func clientTLS(t *testing.T, caFile string) *tls.Config {
 
 func TestStartReportsTheLogOfABrokerThatDoesNotStart(t *testing.T) {
 	t.Parallel()
-	libs := kafkatest.RequireLibs(t)
-	_ = libs
+	kafkatest.RequireLibs(t)
 	_, err := kafkatest.New(t.Context(), kafkatest.Config{Properties: map[string]string{"num.io.threads": "many"}})
 	if err == nil || !strings.Contains(err.Error(), "num.io.threads") {
 		t.Errorf("got %v, want the broker's own complaint", err)
