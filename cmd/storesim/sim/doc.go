@@ -26,7 +26,7 @@
 //
 // As Shopify does: 1 s to connect, 5 s for the answer, anything but 2xx is a failure (redirects too), eight retries over four
 // hours with the same webhook id and body. Shopify does not publish the eight intervals; here they double. TimeScale
-// shrinks them.
+// shortens them.
 //
 // # What it is not
 //

@@ -12,9 +12,9 @@ const (
 )
 
 // Backoff returns the wait before retry n (1 to MaxRetries) after the attempt before it failed: each is twice the one before,
-// and all of them together are RetryWindow, so the first is 4 h / 255 = 56 s. scale multiplies the result. There is no
+// and all of them together are RetryWindow, so the first is 4 h / 255 = 56 s. scale divides the result. There is no
 // jitter: receivers that come back after an outage are to meet the same burst on each run.
 func Backoff(n int, scale float64) time.Duration {
 	first := float64(RetryWindow) / float64(int(1)<<MaxRetries-1)
-	return time.Duration(first * float64(int(1)<<(n-1)) * scale)
+	return time.Duration(first * float64(int(1)<<(n-1)) / scale)
 }

@@ -142,7 +142,7 @@ func TestDeliveriesAreSignedAndNamedAsShopifyDoes(t *testing.T) {
 // TestAFlakyReceiver fails a tenth of the requests and holds every entry of the ledger against what the receiver saw.
 func TestAFlakyReceiverGetsEveryEventInTheOrderOfItsEntity(t *testing.T) {
 	cfg := testConfig()
-	cfg.Events, cfg.Duplicates, cfg.Disorder, cfg.TimeScale = 1000, 0.1, 0.1, 1e-6
+	cfg.Events, cfg.Duplicates, cfg.Disorder, cfg.TimeScale = 1000, 0.1, 0.1, 1e6
 	v := &receiver{decide: func(n int, _ *http.Request) int {
 		if n%10 == 3 {
 			return http.StatusServiceUnavailable
@@ -485,7 +485,7 @@ func TestNobodyListening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.URL, cfg.Events, cfg.TimeScale = "http://"+l.Addr().String(), 5, 0
+	cfg.URL, cfg.Events, cfg.TimeScale = "http://"+l.Addr().String(), 5, 1e9
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
