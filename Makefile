@@ -55,7 +55,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 10s each).
 
 .PHONY: bench-ingest
 bench-ingest: ## Measure the receiver beside a bare HTTP handler, on the embedded broker and on a real Kafka.
-	go run ./deploy/bench/ingest $(ARGS)
+	go run ./deploy/bench/receive $(ARGS)
 
 .PHONY: chaos
 chaos: build ## Kill processes at random under load and compare ClickHouse with the simulator's ledger.
