@@ -86,11 +86,7 @@ func (a *app) consumeAnalytics() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = svc.run(cmd.Context(), db.Ping, nil, supervise.Component{Name: "analytics", Run: sink.Run})
-		if errors.Is(err, analytics.ErrSchemaPending) {
-			return fmt.Errorf("%w: run `millrace clickhouse migrate` with the same settings first", err)
-		}
-		return err
+		return svc.run(cmd.Context(), db.Ping, nil, supervise.Component{Name: "analytics", Run: sink.Run})
 	}
 	return cmd
 }
