@@ -42,8 +42,9 @@ func (w *world) stopAll() {
 	}
 }
 
-// inWorld runs the test in a bubble with all topics, of so many partitions each.
-func inWorld(t *testing.T, partitions int32, test func(t *testing.T, w *world)) {
+// inWorld runs the test in a bubble with all topics, of so many partitions each. The test uses w.t, never the outer one,
+// whose context does not belong to the bubble.
+func inWorld(t *testing.T, partitions int32, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: new(kfake.VirtualNetwork)}
@@ -60,12 +61,12 @@ func inWorld(t *testing.T, partitions int32, test func(t *testing.T, w *world)) 
 		}
 		defer w.client.Close()
 		defer w.stopAll()
-		test(t, w)
+		test(w)
 	})
 }
 
 // outside runs the test without a bubble, on loopback and in real time.
-func outside(t *testing.T, partitions int32, test func(t *testing.T, w *world)) {
+func outside(t *testing.T, partitions int32, test func(w *world)) {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, append(topics(), schemas.DomainQuarantine.KafkaTopic())...),
 		kfake.GroupMinSessionTimeout(time.Second))
@@ -79,7 +80,7 @@ func outside(t *testing.T, partitions int32, test func(t *testing.T, w *world)) 
 	}
 	defer w.client.Close()
 	defer w.stopAll()
-	test(t, w)
+	test(w)
 }
 
 func (w *world) connection() []kgo.Opt {
@@ -111,7 +112,7 @@ func (w *world) start(cfg Config, st store) *running {
 		w.t.Fatalf("newSink() error: %v", err)
 	}
 	// Not of w.t.Context(): that one is cancelled outside of the bubble.
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // see above
+	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Sink: s, ended: make(chan struct{})}
 	go func() { defer close(r.ended); r.err = s.Run(ctx) }()
 	r.wait = func() error { <-r.ended; cancel(); return r.err }
@@ -286,4 +287,15 @@ func (w *world) deleteBefore(partition int32, offset int64) {
 	if _, err := kadm.NewClient(w.client).DeleteRecords(w.t.Context(), offsets); err != nil {
 		w.t.Fatalf("delete records: %v", err)
 	}
+}
+
+// end returns the offset after the partition's last record.
+func (w *world) end(partition int32) int64 {
+	w.t.Helper()
+	ends, err := kadm.NewClient(w.client).ListEndOffsets(w.t.Context(), ordersTopic)
+	if err != nil {
+		w.t.Fatalf("list end offsets: %v", err)
+	}
+	o, _ := ends.Lookup(ordersTopic, partition)
+	return o.Offset
 }

@@ -22,7 +22,8 @@ import (
 var errAway = errors.New("connection refused")
 
 func TestABatchIsInsertedWhenItHasItsRows(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		cfg := testConfig()
 		cfg.BatchRows, cfg.BatchLinger = 10, time.Hour
 		st := &fakeStore{}
@@ -46,7 +47,8 @@ func TestABatchIsInsertedWhenItHasItsRows(t *testing.T) {
 }
 
 func TestABatchIsInsertedWhenItHasItsBytes(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		cfg := testConfig()
 		cfg.BatchBytes, cfg.BatchLinger = 3000, time.Hour
 		st := &fakeStore{}
@@ -69,7 +71,8 @@ func TestABatchIsInsertedWhenItHasItsBytes(t *testing.T) {
 }
 
 func TestABatchIsInsertedWhenItsTimeIsUp(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		cfg := testConfig()
 		cfg.BatchLinger = 3 * time.Second
 		var at time.Time
@@ -100,7 +103,8 @@ func (s *Sink) owned() []partitionKey {
 }
 
 func TestAFailedInsertIsRepeatedWithTheSameBoundsUntilItSucceeds(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{onInsert: func(_ context.Context, n int, _ string) error {
 			if n < 3 {
 				return &clickhouse.Exception{Code: codeMemoryLimit, Message: "memory limit"}
@@ -126,7 +130,8 @@ func TestAFailedInsertIsRepeatedWithTheSameBoundsUntilItSucceeds(t *testing.T) {
 }
 
 func TestWhileClickHouseIsAwayNothingIsCommittedFetchingPausesAndTheMemberStays(t *testing.T) {
-	inWorld(t, 2, func(t *testing.T, w *world) {
+	inWorld(t, 2, func(w *world) {
+		t := w.t
 		away := true
 		st := &fakeStore{}
 		st.onInsert = func(context.Context, int, string) error {
@@ -187,7 +192,8 @@ func TestWhileClickHouseIsAwayNothingIsCommittedFetchingPausesAndTheMemberStays(
 }
 
 func TestARefusedBatchStopsItsOwnPartitionOnly(t *testing.T) {
-	inWorld(t, 2, func(t *testing.T, w *world) {
+	inWorld(t, 2, func(w *world) {
+		t := w.t
 		st := &fakeStore{onInsert: func(_ context.Context, _ int, token string) error {
 			if strings.HasPrefix(token, "shopify.orders/0/") {
 				return &clickhouse.Exception{Code: 6, Message: "cannot parse"}
@@ -214,7 +220,8 @@ func TestARefusedBatchStopsItsOwnPartitionOnly(t *testing.T) {
 }
 
 func TestFetchingPausesAtTheBufferLimitAndResumesBelowIt(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		gate := make(chan struct{})
 		st := &fakeStore{onInsert: func(ctx context.Context, _ int, _ string) error {
 			select {
@@ -242,7 +249,8 @@ func TestFetchingPausesAtTheBufferLimitAndResumesBelowIt(t *testing.T) {
 }
 
 func TestAStopInsertsAndCommitsWhatIsHeldAndLeavesTheGroup(t *testing.T) {
-	inWorld(t, 3, func(t *testing.T, w *world) {
+	inWorld(t, 3, func(w *world) {
+		t := w.t
 		cfg := testConfig()
 		cfg.BatchLinger = time.Hour
 		st := &fakeStore{}
@@ -272,7 +280,8 @@ func TestAStopInsertsAndCommitsWhatIsHeldAndLeavesTheGroup(t *testing.T) {
 }
 
 func TestAStopWhileClickHouseIsAwayEndsAfterTheGraceAndCommitsNothing(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{onInsert: func(context.Context, int, string) error { return errAway }}
 		s := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
@@ -287,7 +296,8 @@ func TestAStopWhileClickHouseIsAwayEndsAfterTheGraceAndCommitsNothing(t *testing
 }
 
 func TestAfterACrashTheNextMemberReadsFromTheLastCommit(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{}
 		first := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
@@ -304,7 +314,8 @@ func TestAfterACrashTheNextMemberReadsFromTheLastCommit(t *testing.T) {
 }
 
 func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndCommitsNothingAfterwards(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		released := make(chan struct{})
 		st := &fakeStore{onInsert: func(context.Context, int, string) error {
 			<-released // an insert that does not hear its context: the zombie
@@ -329,7 +340,8 @@ func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndCommitsNothingAfterwards
 }
 
 func TestRevocationWaitsForTheBatchInFlightAndCommitsIt(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{onInsert: func(context.Context, int, string) error { time.Sleep(2 * time.Second); return nil }}
 		s := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
@@ -341,7 +353,8 @@ func TestRevocationWaitsForTheBatchInFlightAndCommitsIt(t *testing.T) {
 }
 
 func TestTwoMembersShareTheWorkThroughRebalancesAndLoseNothing(t *testing.T) {
-	outside(t, 4, func(t *testing.T, w *world) {
+	outside(t, 4, func(w *world) {
+		t := w.t
 		st := &fakeStore{onInsert: func(context.Context, int, string) error { time.Sleep(2 * time.Millisecond); return nil }}
 		cfg := testConfig()
 		cfg.BatchLinger, cfg.SessionTimeout = 5*time.Millisecond, 2*time.Second
@@ -375,7 +388,8 @@ func TestTwoMembersShareTheWorkThroughRebalancesAndLoseNothing(t *testing.T) {
 }
 
 func TestAFailedCommitIsRepeatedAndCounted(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		fails := 2
 		w.cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			w.cluster.KeepControl()
@@ -409,7 +423,8 @@ func TestAFailedCommitIsRepeatedAndCounted(t *testing.T) {
 }
 
 func TestAForeignRecordIsSetAsideWithItsReasonAndItsBatchGoesIn(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{}
 		foreign := &kgo.Record{Topic: ordersTopic, Key: []byte("k"), Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("1")}}}
 		s := w.start(testConfig(), st)
@@ -459,7 +474,8 @@ func (w *world) readOne(topic string) *kgo.Record {
 }
 
 func TestNothingIsCommittedBeforeTheQuarantineHasAcknowledged(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		refuse := true
 		w.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			w.cluster.KeepControl()
@@ -480,7 +496,8 @@ func TestNothingIsCommittedBeforeTheQuarantineHasAcknowledged(t *testing.T) {
 }
 
 func TestAGroupWhoseCommittedOffsetIsGoneStopsWithAnError(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		w.loseUnread()
 		st := &fakeStore{}
 		s := w.start(testConfig(), st)
@@ -493,7 +510,8 @@ func TestAGroupWhoseCommittedOffsetIsGoneStopsWithAnError(t *testing.T) {
 }
 
 func TestAGroupWhoseCommittedOffsetIsGoneGoesOnAtTheOldestWhenToldTo(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		w.loseUnread()
 		cfg := testConfig()
 		cfg.OffsetOutOfRange = outOfRangeEarliest
@@ -520,7 +538,8 @@ func (w *world) loseUnread() {
 }
 
 func TestARunWaitsForClickHouseBeforeItJoinsTheGroup(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		st := &fakeStore{onCheck: func(n int) error {
 			if n < 5 {
 				return errAway
@@ -538,7 +557,8 @@ func TestARunWaitsForClickHouseBeforeItJoinsTheGroup(t *testing.T) {
 }
 
 func TestARunRefusesTablesThatAreNotItsOwn(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		for _, final := range []error{ErrSchemaPending, ErrSchemaDrift, ErrSchemaNewer} {
 			s := w.start(testConfig(), &fakeStore{onCheck: func(int) error { return fmt.Errorf("check: %w", final) }})
 			if err := s.wait(); !errors.Is(err, final) {
@@ -549,7 +569,8 @@ func TestARunRefusesTablesThatAreNotItsOwn(t *testing.T) {
 }
 
 func TestManyQuietPartitionsShareTheInsertRate(t *testing.T) {
-	inWorld(t, 24, func(t *testing.T, w *world) {
+	inWorld(t, 24, func(w *world) {
+		t := w.t
 		cfg := testConfig()
 		cfg.InsertsPerSecond, cfg.BatchLinger = 4, 100*time.Millisecond
 		st := &fakeStore{}
@@ -574,7 +595,8 @@ func TestManyQuietPartitionsShareTheInsertRate(t *testing.T) {
 }
 
 func TestProblemsOfBodiesAreCountedByKind(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
+	inWorld(t, 1, func(w *world) {
+		t := w.t
 		s := w.start(testConfig(), &fakeStore{})
 		w.produce(
 			event(0, "1", "orders/create", "order/1", `[]`),
