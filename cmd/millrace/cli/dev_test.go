@@ -21,6 +21,7 @@ import (
 // everything is a running `millrace dev` on free ports, with its addresses as the banner tells them.
 type everything struct {
 	*background
+	t                                      *testing.T
 	client                                 *http.Client
 	webhooks, clickHouse, kafka, operators string
 	secret                                 string
@@ -28,7 +29,7 @@ type everything struct {
 
 func startDev(t *testing.T, data string, args ...string) *everything {
 	t.Helper()
-	e := &everything{client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
+	e := &everything{t: t, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	t.Cleanup(e.client.CloseIdleConnections)
 	e.background = start(t, append([]string{
 		"dev", "--data", data, "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--clickhouse", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
@@ -49,6 +50,14 @@ func startDev(t *testing.T, data string, args ...string) *everything {
 	}
 	e.secret = string(text)
 	return e
+}
+
+// in is e for a subtest.
+func (e *everything) in(t *testing.T) *everything {
+	t.Helper()
+	sub := *e
+	sub.t = t
+	return &sub
 }
 
 // post sends a webhook signed with key and returns the status.
@@ -148,9 +157,9 @@ func TestDevBringsWebhooksToClickHouseAndKeepsThemAcrossARestart(t *testing.T) {
 			t.Errorf("/metrics has no %s", want)
 		}
 	}
-	t.Run("the banner's commands work when they are pasted", func(t *testing.T) { paste(t, e) })
-	t.Run("a second one is refused before it starts anything", func(t *testing.T) { refused(t, e, data) })
-	t.Run("the other commands work on its servers", func(t *testing.T) { operate(t, e) })
+	t.Run("the banner's commands work when they are pasted", paste(e))
+	t.Run("a second one is refused before it starts anything", refused(e, data))
+	t.Run("the other commands work on its servers", operate(e))
 
 	code, took := e.stopped()
 	if code != cli.ExitOK || took > 10*time.Second {
@@ -176,94 +185,103 @@ func TestDevBringsWebhooksToClickHouseAndKeepsThemAcrossARestart(t *testing.T) {
 }
 
 // paste runs the two commands of the banner in a shell.
-func paste(t *testing.T, e *everything) {
-	for _, tool := range []string{"sh", "curl", "openssl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("MILLRACE_TEST_SERVICES") == "required" {
-				t.Fatalf("MILLRACE_TEST_SERVICES=required: %v", err)
+func paste(e *everything) func(*testing.T) {
+	return func(t *testing.T) {
+		e := e.in(t)
+		for _, tool := range []string{"sh", "curl", "openssl"} {
+			if _, err := exec.LookPath(tool); err != nil {
+				if os.Getenv("MILLRACE_TEST_SERVICES") == "required" {
+					t.Fatalf("MILLRACE_TEST_SERVICES=required: %v", err)
+				}
+				t.Skipf("needs %s: %v", tool, err)
 			}
-			t.Skipf("needs %s: %v", tool, err)
 		}
-	}
-	run := func(from, to string) string {
-		_, script, _ := strings.Cut(e.stdout.String(), from)
-		script, _, found := strings.Cut(script, to)
-		if !found {
-			t.Fatalf("nothing between %q and %q in the banner:\n%s", from, to, e.stdout)
+		run := func(from, to string) string {
+			_, script, _ := strings.Cut(e.stdout.String(), from)
+			script, _, found := strings.Cut(script, to)
+			if !found {
+				t.Fatalf("nothing between %q and %q in the banner:\n%s", from, to, e.stdout)
+			}
+			out, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", script, err, out)
+			}
+			return string(out)
 		}
-		out, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", script, err, out)
+		if out := run("signed as Shopify signs:", "Ctrl-C"); !strings.Contains(out, "200 OK") || !strings.Contains(out, `{"received":true}`) {
+			t.Errorf("the webhook of the banner got:\n%s", out)
 		}
-		return string(out)
-	}
-	if out := run("signed as Shopify signs:", "Ctrl-C"); !strings.Contains(out, "200 OK") || !strings.Contains(out, `{"received":true}`) {
-		t.Errorf("the webhook of the banner got:\n%s", out)
-	}
-	e.awaitQuery("SELECT count() FROM millrace.orders_current WHERE name = '#1001'", "1")
-	if out := run("from another terminal:", "A webhook of your own"); !strings.Contains(out, "acme.myshopify.com") || !strings.Contains(out, "213.5") {
-		t.Errorf("the query of the banner gave:\n%s", out)
+		e.awaitQuery("SELECT count() FROM millrace.orders_current WHERE name = '#1001'", "1")
+		if out := run("from another terminal:", "A webhook of your own"); !strings.Contains(out, "acme.myshopify.com") || !strings.Contains(out, "213.5") {
+			t.Errorf("the query of the banner gave:\n%s", out)
+		}
 	}
 }
 
 // refused starts dev on what e has taken already.
-func refused(t *testing.T, e *everything, data string) {
-	r := program(t.Context(), "dev", "--data", data)
-	if r.code != cli.ExitFailure || !strings.Contains(r.stderr, "is in use by another process") || !strings.Contains(r.stderr, "--data") {
-		t.Errorf("on the same folder: %d %s, want 1 and what to do", r.code, r.stderr)
-	}
-	address := func(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/webhooks") }
-	other := t.TempDir()
-	taken := map[string]string{
-		"http": address(e.webhooks), "kafka": e.kafka, "clickhouse": address(e.clickHouse), "admin-listen": address(e.operators),
-	}
-	args := []string{"dev", "--data", other}
-	for flag, addr := range taken {
-		args = append(args, "--"+flag, addr)
-	}
-	r = program(t.Context(), args...)
-	if r.code != cli.ExitFailure {
-		t.Errorf("on taken ports: %d, want 1", r.code)
-	}
-	for flag, addr := range taken {
-		if want := "--" + flag + " " + addr + " cannot be used"; !strings.Contains(r.stderr, want) {
-			t.Errorf("no %q in:\n%s", want, r.stderr)
+func refused(e *everything, data string) func(*testing.T) {
+	return func(t *testing.T) {
+		e := e.in(t)
+		r := program(t.Context(), "dev", "--data", data)
+		if r.code != cli.ExitFailure || !strings.Contains(r.stderr, "is in use by another process") || !strings.Contains(r.stderr, "--data") {
+			t.Errorf("on the same folder: %d %s, want 1 and what to do", r.code, r.stderr)
 		}
-	}
-	if _, err := os.Stat(filepath.Join(other, "kafka")); err == nil || strings.Contains(r.stdout, "is running") {
-		t.Errorf("something was started on taken ports:\n%s%s", r.stdout, r.stderr)
+		address := func(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/webhooks") }
+		other := t.TempDir()
+		taken := map[string]string{
+			"http": address(e.webhooks), "kafka": e.kafka, "clickhouse": address(e.clickHouse), "admin-listen": address(e.operators),
+		}
+		args := []string{"dev", "--data", other}
+		for flag, addr := range taken {
+			args = append(args, "--"+flag, addr)
+		}
+		r = program(t.Context(), args...)
+		if r.code != cli.ExitFailure {
+			t.Errorf("on taken ports: %d, want 1", r.code)
+		}
+		for flag, addr := range taken {
+			if want := "--" + flag + " " + addr + " cannot be used"; !strings.Contains(r.stderr, want) {
+				t.Errorf("no %q in:\n%s", want, r.stderr)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(other, "kafka")); err == nil || strings.Contains(r.stdout, "is running") {
+			t.Errorf("something was started on taken ports:\n%s%s", r.stdout, r.stderr)
+		}
 	}
 }
 
 // operate runs the one-shot commands against the servers of e.
-func operate(t *testing.T, e *everything) {
-	kafka := []string{"--kafka-brokers", e.kafka, "--topics-partitions", "6", "--topics-replication", "1", "--topics-min-insync-replicas", "1"}
-	if r := program(t.Context(), append([]string{"topics", "check"}, kafka...)...); r.code != cli.ExitOK {
-		t.Errorf("topics check = %d, want 0:\n%s%s", r.code, r.stdout, r.stderr)
-	}
-	house := []string{"--clickhouse-url", e.clickHouse, "--clickhouse-database", "other"}
-	steps := []struct {
-		args []string
-		code int
-		says string
-	}{
-		{[]string{"clickhouse", "status"}, cli.ExitDifferences, "pending"},
-		{[]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, cli.ExitFailure, "schema is not up to date"},
-		{[]string{"clickhouse", "migrate"}, cli.ExitOK, "up to date"},
-		{[]string{"clickhouse", "migrate"}, cli.ExitOK, "0 migrations applied"},
-		{[]string{"clickhouse", "status"}, cli.ExitOK, "events"},
-	}
-	for _, s := range steps {
-		r := program(t.Context(), append(s.args, house...)...)
-		if r.code != s.code || !strings.Contains(r.stdout+r.stderr, s.says) {
-			t.Errorf("millrace %v = %d, want %d and %q:\n%s%s", s.args, r.code, s.code, s.says, r.stdout, r.stderr)
+func operate(e *everything) func(*testing.T) {
+	return func(t *testing.T) {
+		e := e.in(t)
+		kafka := []string{"--kafka-brokers", e.kafka, "--topics-partitions", "6", "--topics-replication", "1", "--topics-min-insync-replicas", "1"}
+		if r := program(t.Context(), append([]string{"topics", "check"}, kafka...)...); r.code != cli.ExitOK {
+			t.Errorf("topics check = %d, want 0:\n%s%s", r.code, r.stdout, r.stderr)
 		}
-	}
-	// The consumer as a process of its own fills the other database with what is in Kafka already.
-	consumer := start(t, append([]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, house...)...)
-	e.awaitQuery("SELECT count() FROM other.events", "21")
-	if code, took := consumer.stopped(); code != cli.ExitOK || took > 10*time.Second {
-		t.Errorf("stop of consume analytics = %d after %v, want 0 within 10s:\n%s", code, took, consumer.stderr)
+		house := []string{"--clickhouse-url", e.clickHouse, "--clickhouse-database", "other"}
+		steps := []struct {
+			args []string
+			code int
+			says string
+		}{
+			{[]string{"clickhouse", "status"}, cli.ExitDifferences, "pending"},
+			{[]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, cli.ExitFailure, "schema is not up to date"},
+			{[]string{"clickhouse", "migrate"}, cli.ExitOK, "up to date"},
+			{[]string{"clickhouse", "migrate"}, cli.ExitOK, "0 migrations applied"},
+			{[]string{"clickhouse", "status"}, cli.ExitOK, "events"},
+		}
+		for _, s := range steps {
+			r := program(t.Context(), append(s.args, house...)...)
+			if r.code != s.code || !strings.Contains(r.stdout+r.stderr, s.says) {
+				t.Errorf("millrace %v = %d, want %d and %q:\n%s%s", s.args, r.code, s.code, s.says, r.stdout, r.stderr)
+			}
+		}
+		// The consumer as a process of its own fills the other database with what is in Kafka already.
+		consumer := start(t, append([]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, house...)...)
+		e.awaitQuery("SELECT count() FROM other.events", "21")
+		if code, took := consumer.stopped(); code != cli.ExitOK || took > 10*time.Second {
+			t.Errorf("stop of consume analytics = %d after %v, want 0 within 10s:\n%s", code, took, consumer.stderr)
+		}
 	}
 }
 

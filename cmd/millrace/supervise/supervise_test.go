@@ -38,22 +38,25 @@ func (d *diary) all() []string {
 
 // part runs until it is told to stop and then takes a while.
 func (d *diary) part(name string) supervise.Component {
-	readyAt := time.Now().Add(time.Second)
+	warm := make(chan struct{})
 	return supervise.Component{
 		Name:    name,
 		Prepare: func(context.Context) error { d.add("prepare " + name); return nil },
 		Run: func(ctx context.Context) error {
 			d.add("run " + name)
+			time.AfterFunc(time.Second, func() { close(warm) })
 			<-ctx.Done()
 			time.Sleep(100 * time.Millisecond) // virtual: a part that finishes what it had begun
 			d.add("stopped " + name)
 			return nil
 		},
 		Ready: func(context.Context) error {
-			if time.Now().Before(readyAt) {
+			select {
+			case <-warm:
+				return nil
+			default:
 				return errors.New("warming up")
 			}
-			return nil
 		},
 	}
 }
@@ -72,7 +75,6 @@ func TestPartsStartInOrderAndStopOneAtATimeInReverse(t *testing.T) {
 			t.Fatalf("Run() error: %v", err)
 		}
 		want := []string{"prepare broker", "run broker", "prepare ingest", "run ingest", "started", "stopped ingest", "stopped broker"}
-		// "run x" is written by x's own goroutine, which Ready has waited for.
 		if diff := cmp.Diff(want, d.all()); diff != "" {
 			t.Errorf("order (-want, +got):\n%s", diff)
 		}
