@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"millrace/deploy/embedded/engine"
+	"millrace/deploy/embedded/fetch"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -22,6 +26,7 @@ type pipeline struct {
 	clickhouseURL string
 	processes     []*process // in the order of their start
 	kafka         *kafkatest.Cluster
+	stopEngine    func() error
 	victims       []victim
 }
 
@@ -46,6 +51,9 @@ func (p *pipeline) close() error {
 	var errs []error
 	for i := len(p.processes) - 1; i >= 0; i-- {
 		errs = append(errs, p.processes[i].signal(syscall.SIGTERM))
+	}
+	if p.stopEngine != nil {
+		errs = append(errs, p.stopEngine())
 	}
 	if p.kafka != nil {
 		errs = append(errs, p.kafka.Close())
@@ -83,8 +91,7 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 	if p.kafka, err = kafkatest.New(ctx, kafkatest.Config{Brokers: 3}); err != nil {
 		return p, fmt.Errorf("start Kafka: %w", err)
 	}
-	engine, err := p.launch(ctx, o, "engine", p.clickhouseURL+"/ping", "engine", "--listen", free[1], "--data", filepath.Join(o.dir, "clickhouse"))
-	if err != nil {
+	if err := p.startEngine(ctx, o, free[1]); err != nil {
 		return p, err
 	}
 	kafka := []string{"--kafka-brokers", strings.Join(p.kafka.Brokers(), ",")}
@@ -101,7 +108,6 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 		return p, err
 	}
 	p.addVictim("ingest", receiver)
-	p.addVictim("engine", engine)
 	for i := range 2 {
 		name := fmt.Sprintf("analytics-%d", i)
 		args := append([]string{"consume", "analytics", "--admin-listen", free[3+i]}, kafka...)
@@ -122,6 +128,45 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 		}})
 	}
 	return p, nil
+}
+
+// startEngine runs the ClickHouse engine as `millrace dev` does: in a child process under a supervisor, which is here.
+func (p *pipeline) startEngine(ctx context.Context, o options, addr string) error {
+	library, err := fetch.Library(ctx, fetch.Config{}, fetch.Deps{Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("fetch the engine: %w", err)
+	}
+	log, err := os.Create(filepath.Join(o.dir, "engine.log"))
+	if err != nil {
+		return fmt.Errorf("open log of the engine: %w", err)
+	}
+	cfg := engine.DefaultConfig()
+	cfg.Addr, cfg.DataDir, cfg.Library = addr, filepath.Join(o.dir, "clickhouse"), library
+	supervisor, err := engine.New(cfg, engine.Deps{
+		Logger:  slog.New(slog.NewJSONHandler(log, nil)),
+		Command: []string{filepath.Join(o.bin, "millrace"), "engine"},
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("build the engine's supervisor: %w", err), log.Close())
+	}
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- supervisor.Run(runCtx) }()
+	p.stopEngine = func() error {
+		stop()
+		return errors.Join(<-done, log.Close())
+	}
+	p.victims = append(p.victims, victim{name: "engine", kind: "engine", strike: func(ctx context.Context, _ time.Duration) error {
+		pid := supervisor.Pid()
+		if pid == 0 {
+			return nil // between two lives already
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill %d: %w", pid, err)
+		}
+		return supervisor.WaitReady(ctx)
+	}})
+	return supervisor.WaitReady(ctx)
 }
 
 // once runs a command to its end.
