@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/schemas"
 )
 
 const (
@@ -46,6 +48,8 @@ func (s *Sink) options(connection []kgo.Opt) []kgo.Opt {
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.UnknownTopicRetries(-1),
 		kgo.ProducerLinger(0),
+		// Quarantined records may be as large as any event; the default of 1 MB would refuse them here.
+		kgo.ProducerBatchMaxBytes(schemas.MaxBodyBytes + 1<<20),
 		kgo.OnPartitionsAssigned(s.onAssigned),
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),

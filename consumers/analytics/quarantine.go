@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/schemas"
@@ -15,6 +16,7 @@ import (
 type rejected struct {
 	record *kgo.Record
 	err    *rowError
+	bare   bool // too large with its headers and value: only its coordinates can be set aside
 }
 
 // build turns the records of a batch into rows.
@@ -24,7 +26,7 @@ func (s *Sink) build(b *batch) (*block, []rejected) {
 	for _, r := range b.records {
 		var bad *rowError
 		if err := rows.add(r); errors.As(err, &bad) {
-			out = append(out, rejected{r, bad})
+			out = append(out, rejected{record: r, err: bad})
 		}
 	}
 	return rows, out
@@ -70,6 +72,7 @@ func (s *Sink) produceAll(ctx context.Context, list []rejected) (failed []reject
 			return nil, ctx.Err()
 		case a := <-answers:
 			if a.err != nil {
+				a.bare = a.bare || errors.Is(a.err, kerr.MessageTooLarge)
 				failed, err = append(failed, a.rejected), a.err
 				continue
 			}
@@ -81,11 +84,17 @@ func (s *Sink) produceAll(ctx context.Context, list []rejected) (failed []reject
 	return failed, err
 }
 
-// quarantineRecord is the record as it was, with headers that say why and whence it came.
+// quarantineRecord is the record as it was, with headers that say why and whence it came. These headers can make a foreign
+// record of the largest size too large; then they go alone, and the record itself is in its topic as long as that keeps it.
 func quarantineRecord(q rejected) *kgo.Record {
 	r := q.record
 	headers := make([]kgo.RecordHeader, 0, len(r.Headers)+4)
-	headers = append(headers, r.Headers...)
+	key, value := r.Key, r.Value
+	if q.bare {
+		key, value = nil, nil
+	} else {
+		headers = append(headers, r.Headers...)
+	}
 	add := func(key, value string) {
 		headers = append(headers, kgo.RecordHeader{Key: key, Value: []byte(value)})
 	}
@@ -93,5 +102,5 @@ func quarantineRecord(q rejected) *kgo.Record {
 	add(schemas.HeaderQuarantineTopic, r.Topic)
 	add(schemas.HeaderQuarantinePartition, strconv.Itoa(int(r.Partition)))
 	add(schemas.HeaderQuarantineOffset, strconv.FormatInt(r.Offset, 10))
-	return &kgo.Record{Topic: schemas.DomainQuarantine.KafkaTopic(), Key: r.Key, Value: r.Value, Headers: headers}
+	return &kgo.Record{Topic: schemas.DomainQuarantine.KafkaTopic(), Key: key, Value: value, Headers: headers}
 }
