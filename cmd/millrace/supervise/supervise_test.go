@@ -191,3 +191,27 @@ func TestAnErrorWhileStoppingIsReported(t *testing.T) {
 		}
 	})
 }
+
+func TestAPartThatFailsWhileAnotherStopsIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		ctx, cancel := context.WithCancel(t.Context())
+		o := options()
+		o.Started = cancel
+		stopping := make(chan struct{})
+		err := supervise.Run(ctx, o,
+			supervise.Component{Name: "broker", Run: func(context.Context) error {
+				<-stopping
+				return errors.New("disk full")
+			}},
+			d.part("analytics"),
+			supervise.Component{Name: "ingest", Run: func(ctx context.Context) error {
+				<-ctx.Done()
+				close(stopping)
+				return nil
+			}})
+		if err == nil || !strings.Contains(err.Error(), "run broker: disk full") {
+			t.Errorf("Run() error = %v, want run broker: disk full", err)
+		}
+	})
+}
