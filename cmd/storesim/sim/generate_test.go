@@ -251,11 +251,11 @@ func TestOrderBodyAddsUp(t *testing.T) {
 	}
 }
 
-func TestUpdatedAtNeverGoesBackInTheOrderOfMaking(t *testing.T) {
+func TestUpdatedAtNeverGoesBackAndTriggeredAtGrowsInTheOrderOfMaking(t *testing.T) {
 	cfg := testConfig()
 	cfg.Events = 2500
 	_, all := deliveries(t, cfg)
-	last, ties := map[string]time.Time{}, 0
+	last, triggered, ties := map[string]time.Time{}, map[string]time.Time{}, 0
 	for _, e := range distinct(all) {
 		if e.Order == nil {
 			continue
@@ -268,6 +268,10 @@ func TestUpdatedAtNeverGoesBackInTheOrderOfMaking(t *testing.T) {
 		if at.Before(last[key]) {
 			t.Errorf("%s goes back from %s to %s", e.Entity, last[key], at)
 		}
+		if !e.TriggeredAt.After(triggered[key]) {
+			t.Errorf("%s: triggered at %s, the one before at %s", e.Entity, e.TriggeredAt, triggered[key])
+		}
+		triggered[key] = e.TriggeredAt
 		if at.Equal(last[key]) {
 			ties++
 		}

@@ -73,6 +73,9 @@ func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	v.calls[n].code = code
 	v.mu.Unlock()
+	if code >= 300 && code < 400 {
+		w.Header().Set("Location", "/elsewhere")
+	}
 	w.WriteHeader(code)
 }
 

@@ -14,6 +14,7 @@ type story struct {
 	g     *generator
 	o     *order
 	clock time.Time
+	last  time.Time // triggered-at of the newest event
 	steps []func()
 	queue []draft
 	outbox
@@ -128,12 +129,17 @@ func (t *story) advance() bool {
 	return true
 }
 
-// act sends drafts that share one event id.
+// act sends drafts that share one event id. Triggered-at grows from event to event by a millisecond at least, also where
+// updated_at stands still: it is what a receiver has to tell such versions apart.
 func (t *story) act(drafts ...draft) {
 	action := uuidFrom(t.g.rng)
 	for i := range drafts {
 		d := drafts[i]
-		d.action, d.at = action, t.clock.Add(time.Duration(i)*time.Millisecond)
+		d.action, d.at = action, t.clock
+		if !t.last.Before(d.at) {
+			d.at = t.last.Add(time.Millisecond)
+		}
+		t.last = d.at
 		t.queue = append(t.queue, d)
 	}
 }
