@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,20 +181,19 @@ func (w *world) readOne(topic string) *kgo.Record {
 func TestNothingIsCommittedBeforeTheQuarantineHasAcknowledged(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		t := w.t
-		refuse := true
+		var refuse atomic.Bool
 		w.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			w.cluster.KeepControl()
-			return nil, errors.New("broken pipe"), refuse && len(req.(*kmsg.ProduceRequest).Topics) > 0
+			return nil, errors.New("broken pipe"), refuse.Load() && len(req.(*kmsg.ProduceRequest).Topics) > 0
 		})
-		refuse = false
 		st := &fakeStore{}
 		w.produce(&kgo.Record{Topic: ordersTopic, Value: []byte("foreign")}, order(0, 1))
-		refuse = true
+		refuse.Store(true)
 		s := w.start(testConfig(), st)
 		eventually(t, "the row", func() bool { return len(st.stored()) == 1 })
 		time.Sleep(20 * time.Second)
 		w.wantCommitted(0, -1)
-		refuse = false
+		refuse.Store(false)
 		eventually(t, "commit", func() bool { return w.committed(0) == 2 })
 		mustStop(t, s)
 	})
