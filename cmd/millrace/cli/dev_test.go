@@ -110,18 +110,34 @@ func (e *everything) query(sql string) string {
 // awaitQuery polls until sql gives want.
 func (e *everything) awaitQuery(sql, want string) {
 	e.t.Helper()
+	e.await(sql, func() (string, bool) {
+		got := e.query(sql)
+		return got, got == want
+	}, want)
+}
+
+// awaitMetric polls /metrics until it has want: a row can be seen before the counter of rows has moved.
+func (e *everything) awaitMetric(want string) {
+	e.t.Helper()
+	e.await("/metrics", func() (string, bool) {
+		_, text := e.get(e.operators + "/metrics")
+		return text, strings.Contains(text, want)
+	}, want)
+}
+
+// await polls a condition; what it saw last is told when the condition does not come true in time.
+func (e *everything) await(what string, look func() (string, bool), want string) {
+	e.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.Now().Add(limit)
-	for {
-		got := e.query(sql)
-		if got == want {
+	for deadline := time.Now().Add(limit); ; <-tick.C {
+		got, ok := look()
+		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			e.t.Fatalf("%s = %q within %v, want %q\n%s", sql, got, limit, want, e.stderr)
+			e.t.Fatalf("%s = %q within %v, want %q\n%s", what, got, limit, want, e.stderr)
 		}
-		<-tick.C
 	}
 }
 
@@ -148,14 +164,11 @@ func TestDevBringsWebhooksToClickHouseAndKeepsThemAcrossARestart(t *testing.T) {
 	if status, text := e.get(e.operators + "/readyz"); status != http.StatusOK {
 		t.Errorf("GET /readyz = %d %s, want 200", status, text)
 	}
-	_, metrics := e.get(e.operators + "/metrics")
 	for _, want := range []string{
 		`millrace_ingest_events_total{topic="shopify.orders"} 20`, "millrace_analytics_rows_inserted_total 20",
 		"millrace_build_info{", "go_goroutines ", "process_open_fds ", `millrace_kafka_connects_total{client="ingest"`, `client="analytics"`,
 	} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("/metrics has no %s", want)
-		}
+		e.awaitMetric(want)
 	}
 	t.Run("the banner's commands work when they are pasted", paste(e))
 	t.Run("a second one is refused before it starts anything", refused(e, data))
