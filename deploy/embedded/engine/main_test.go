@@ -10,5 +10,6 @@ import (
 
 func TestMain(m *testing.M) {
 	enginetest.Child()
+	runParent()
 	goleak.VerifyTestMain(m)
 }

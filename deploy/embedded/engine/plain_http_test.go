@@ -90,6 +90,7 @@ func TestPlainHTTPAnswersAsAClickHouseServerDoes(t *testing.T) {
 		"insert with a body":        {call{params: "query=" + esc("INSERT INTO millrace.t FORMAT JSONEachRow"), body: "{\"id\":3}\n{\"id\":4,\"s\":\"l\\nf\"}\n"}, 200, "", nil},
 		"insert without rows":       {call{params: "query=" + esc("INSERT INTO millrace.t FORMAT CSV")}, 200, "", nil},
 		"insert of nothing":         {call{body: "INSERT INTO millrace.t VALUES"}, 400, "Code: 108. DB::Exception: *", nil},
+		"insert without data":       {call{body: "INSERT INTO millrace.t"}, 400, "Code: 62. DB::Exception: *", nil},
 		"GET reads only":            {call{method: "GET", params: "query=" + esc("INSERT INTO millrace.t VALUES (9,'')")}, 500, "Code: 164. DB::Exception: *", map[string]string{"X-ClickHouse-Exception-Code": "164"}},
 		"GET takes settings":        {call{method: "GET", params: "max_threads=1&query=" + esc("SELECT getSetting('max_threads')")}, 200, "1\n", nil},
 		"readonly by setting":       {call{params: "readonly=1", body: "CREATE TABLE x (a Int8) ENGINE = Memory"}, 500, "Code: 164. *", nil},

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -105,7 +106,7 @@ func (q *request) body(r *http.Request) (io.ReadCloser, error) {
 		return nil, newException(codeIncorrectData, "INCORRECT_DATA", "Cannot decompress the body: "+err.Error())
 	}
 	if q.decompress {
-		body = readCloser{compress.NewReader(body), body.Close}
+		body = readCloser{&stickyReader{r: compress.NewReader(body)}, body.Close}
 	}
 	return body, nil
 }
@@ -151,6 +152,25 @@ func (q *request) acceptedEncoding(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+// stickyReader stops at the first error. compress.Reader reports the end as a wrapped io.EOF and, asked again, begins its last
+// block anew: rows would be there twice.
+type stickyReader struct {
+	r   io.Reader
+	err error
+}
+
+func (s *stickyReader) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = io.EOF
+	}
+	s.err = err
+	return n, err
 }
 
 type readCloser struct {

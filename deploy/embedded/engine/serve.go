@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"millrace/deploy/embedded/engine/chdb"
 	"millrace/deploy/embedded/filelock"
 )
@@ -38,6 +40,10 @@ const (
 // holds, so it ends when the parent dies, kill -9 included, and does so on every system. Log lines go to logs as JSON.
 func Child(ctx context.Context, stdin io.Reader, logs io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logs, nil))
+	stdin, err := detachStdin(stdin)
+	if err != nil {
+		return err
+	}
 	in := bufio.NewReader(stdin)
 	line, err := in.ReadBytes('\n')
 	if err != nil {
@@ -61,6 +67,28 @@ func Child(ctx context.Context, stdin io.Reader, logs io.Writer) error {
 		cancel(errors.Join(errors.New("the parent process is gone"), err))
 	}()
 	return Serve(ctx, cfg, listener, log)
+}
+
+// detachStdin moves standard input to another descriptor and leaves an empty one in its place. The engine, which thinks it is
+// a command-line client, now and then asks descriptor 0 for more data to insert. On a pipe that stays open that never returns.
+func detachStdin(stdin io.Reader) (io.Reader, error) {
+	f, ok := stdin.(*os.File)
+	if !ok || f.Fd() != 0 {
+		return stdin, nil
+	}
+	moved, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("move standard input: %w", err)
+	}
+	empty, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("empty standard input: %w", err)
+	}
+	defer func() { _ = empty.Close() }()
+	if err := replace(int(empty.Fd()), 0); err != nil {
+		return nil, fmt.Errorf("empty standard input: %w", err)
+	}
+	return os.NewFile(uintptr(moved), "configuration"), nil
 }
 
 // Serve loads the engine, opens its data directory and serves HTTP on listener, which it closes, until ctx ends; then it

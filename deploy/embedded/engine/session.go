@@ -54,11 +54,12 @@ func openPool(lib *chdb.Library, args []string, writers int, log *slog.Logger) (
 		lib: lib, args: args, base: baseSettings(), log: log, anchor: anchor,
 		write: make(chan *session, writers), read: make(chan *session, readers),
 	}
-	for range writers {
-		p.write <- &session{}
-	}
-	for range readers {
-		p.read <- &session{readonly: true}
+	for i := range writers + readers {
+		s := &session{readonly: i >= writers}
+		if err := p.connect(s); err != nil {
+			return nil, err
+		}
+		p.release(s, true)
 	}
 	return p, nil
 }

@@ -47,6 +47,9 @@ func Child() {
 	os.Exit(code) //nolint:forbidigo // this process is the engine; the test framework must not run in it
 }
 
+// ChildEnv is the environment entry that makes Child run the engine, for tests that start an engine.Supervisor themselves.
+func ChildEnv() string { return childEnv + "=1" }
+
 // Engine is a running engine. It belongs to one test and ends with it.
 type Engine struct {
 	URL string // http://127.0.0.1:PORT, the same across restarts
@@ -87,7 +90,7 @@ func StartAt(tb testing.TB, dir string, opts ...Option) *Engine {
 		tb.Fatalf("find the test binary: %v", err)
 	}
 	sup, err := engine.New(cfg, engine.Deps{
-		Logger: slog.New(slog.NewTextHandler(&testLog{tb}, nil)), Command: []string{self}, Env: []string{childEnv + "=1"},
+		Logger: slog.New(slog.NewTextHandler(&testLog{tb}, nil)), Command: []string{self}, Env: []string{ChildEnv()},
 	})
 	if err != nil {
 		tb.Fatalf("make engine: %v", err)
