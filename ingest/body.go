@@ -99,22 +99,19 @@ func (b *body) grow(limit int) *body {
 	return bigger
 }
 
-// readBody reads a request's body whole, at most limit bytes of it. A declared length is believed only up to the first
-// buffer: memory is held for bytes that have arrived, not for bytes that were announced, so that a few slow clients with
-// large announcements cannot use up the budget. On any outcome but accepted the body is nil and nothing is held.
+// readBody reads a request's body whole, at most limit bytes of it. It begins with a small buffer whatever length is
+// declared: memory is held for bytes that have arrived, not for bytes that were announced, so that slow clients with large
+// announcements cannot use up the budget. On any outcome but accepted the body is nil and nothing is held.
 func (p *bodies) readBody(r *http.Request, limit int64) (*body, outcome) {
 	declared := r.ContentLength
 	if declared > limit {
 		return nil, tooLarge
 	}
 	most := int(limit) + 1 // one more, to see that a body without a declared length passes the limit
-	first := smallBuffer
 	if declared >= 0 {
-		// One more than declared, so that the end of the body is seen without growing.
-		most = int(declared) + 1
-		first = min(most, largeBuffer)
+		most = int(declared) + 1 // one more, so that the end of the body is seen without growing
 	}
-	b := p.take(first)
+	b := p.take(smallBuffer)
 	if b == nil {
 		return nil, overloaded
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // Limits that configuration may not pass. Shopify gives a delivery five seconds from connection to answer
-// (https://shopify.dev/docs/apps/build/webhooks/verify-deliveries); past maxAckTimeout our answer would come too late to count.
+// (https://shopify.dev/docs/apps/build/webhooks/verify-deliveries). maxAckTimeout counts from the end of the headers, which
+// take header_timeout at most: past it our answer would come too late to count.
 const (
 	maxAckTimeout = 4 * time.Second
 	minAckTimeout = 10 * time.Millisecond
@@ -24,7 +25,8 @@ type Config struct {
 	SecretsFile      string          `mapstructure:"secrets_file" help:"YAML file with more secrets, for all shops (secrets: [..]) and per shop (shops: {name.myshopify.com: [..]}). Re-read within two seconds of a change; a broken file keeps the old secrets."`
 	MaxBodyBytes     int64           `mapstructure:"max_body_bytes" help:"Largest body accepted, in bytes; a larger one is answered 413. The Kafka topics must take it (see topics)."`
 	AckTimeout       time.Duration   `mapstructure:"ack_timeout" help:"How long a delivery may wait for Kafka's acknowledgement before it is answered 503; at most 4s, since Shopify gives up after 5s."`
-	MaxInFlight      int             `mapstructure:"max_in_flight" help:"Requests handled at once; more are answered 503 at once."`
+	MaxConnections   int             `mapstructure:"max_connections" help:"Connections open at once; more wait to be accepted. It bounds what clients that send slowly can hold."`
+	MaxInFlight      int             `mapstructure:"max_in_flight" help:"Deliveries handled at once, counted from when their body is in; more are answered 503 at once."`
 	MaxInFlightBytes int64           `mapstructure:"max_in_flight_bytes" help:"Bytes of bodies held at once, those that wait for Kafka included; more are answered 503 at once."`
 	HeaderTimeout    time.Duration   `mapstructure:"header_timeout" help:"Time a client has to send its request headers."`
 	BodyTimeout      time.Duration   `mapstructure:"body_timeout" help:"Time a client has to send a whole request, headers included."`
@@ -48,10 +50,11 @@ func DefaultConfig() Config {
 		Listen:           "127.0.0.1:8080",
 		MaxBodyBytes:     schemas.MaxBodyBytes,
 		AckTimeout:       3 * time.Second,
+		MaxConnections:   8192,
 		MaxInFlight:      2048,
 		MaxInFlightBytes: 128 << 20,
-		HeaderTimeout:    2 * time.Second,
-		BodyTimeout:      5 * time.Second,
+		HeaderTimeout:    time.Second,
+		BodyTimeout:      3500 * time.Millisecond,
 		IdleTimeout:      90 * time.Second,
 		RetryAfter:       5 * time.Second,
 		LogEvery:         1000,
@@ -79,6 +82,9 @@ func (c Config) Validate() error {
 	}
 	if c.AckTimeout < minAckTimeout || c.AckTimeout > maxAckTimeout {
 		bad("ack_timeout must be from %v to %v, is %v", minAckTimeout, maxAckTimeout, c.AckTimeout)
+	}
+	if c.MaxConnections < 1 {
+		bad("max_connections must be at least 1, is %d", c.MaxConnections)
 	}
 	if c.MaxInFlight < 1 {
 		bad("max_in_flight must be at least 1, is %d", c.MaxInFlight)

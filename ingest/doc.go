@@ -7,7 +7,10 @@
 //     acknowledgement is late is answered 503 and may be stored twice: deduplicate on the webhook id);
 //   - never a 3xx (Shopify counts it as a failure);
 //   - the body reaches Kafka byte for byte;
-//   - requests, bytes and time in flight are bounded; beyond the bounds the answer is an immediate 503 with Retry-After.
+//   - connections, requests, bytes and time in flight are bounded; beyond the bounds of requests and bytes the answer is an
+//     immediate 503 with Retry-After;
+//   - a Kafka topic that takes nothing is answered 503 for itself and does not use up the room of the others.
 //
-// It is not a public API gateway: it trusts its TLS terminator for client addresses and rate limits.
+// It is not a gateway for the public: it has no rate limit per client and no list of addresses. What it does against
+// strangers is to bound connections, bytes and time, and to read no body whose signature cannot be right.
 package ingest

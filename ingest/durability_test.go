@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,35 +28,43 @@ func holdProduces(c *kfake.Cluster) (entered <-chan struct{}, release func()) {
 	return in, sync.OnceFunc(func() { close(gate) })
 }
 
-// refuseProduces makes the broker answer every produce request with an error code.
-func refuseProduces(c *kfake.Cluster, code *kerr.Error) {
+// refuseProduces makes the broker answer produce requests with an error code: all, or those that write to one topic.
+func refuseProduces(c *kfake.Cluster, topic string, code *kerr.Error) {
+	of := func(kmsg.ProduceRequestTopic) bool { return true }
+	if topic != "" {
+		id := c.TopicInfo(topic).TopicID
+		of = func(t kmsg.ProduceRequestTopic) bool { return t.Topic == topic || t.TopicID == id }
+	}
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
-		r := req.(*kmsg.ProduceRequest)
-		resp := r.ResponseKind().(*kmsg.ProduceResponse)
-		for _, t := range r.Topics {
-			rt := kmsg.NewProduceResponseTopic()
-			rt.Topic, rt.TopicID = t.Topic, t.TopicID
-			for _, p := range t.Partitions {
-				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, code.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
+		if r := req.(*kmsg.ProduceRequest); slices.ContainsFunc(r.Topics, of) {
+			return refusal(r, code), nil, true
 		}
-		return resp, nil, true
+		return nil, nil, false
 	})
+}
+
+// refusal answers every record of a produce request with an error code.
+func refusal(r *kmsg.ProduceRequest, code *kerr.Error) kmsg.Response {
+	resp := r.ResponseKind().(*kmsg.ProduceResponse)
+	for _, t := range r.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic, rt.TopicID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p.Partition, code.Code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
 }
 
 func TestNoAnswerBeforeKafkaHasAcknowledged(t *testing.T) {
 	h := start(t, nil)
 	entered, release := holdProduces(h.kafka)
 	defer release()
-	answered := make(chan int, 1)
-	go func() {
-		status, _, _ := h.post(webhook{body: orderBody})
-		answered <- status
-	}()
+	answered := h.postAside(webhook{body: orderBody})
 	<-entered
 	select {
 	case status := <-answered:
@@ -96,20 +105,27 @@ func TestALateAcknowledgementIsAnswered503InTime(t *testing.T) {
 
 func TestARefusedRecordIsNotAnswered200(t *testing.T) {
 	t.Parallel()
-	for name, code := range map[string]*kerr.Error{
-		"message too large":     kerr.MessageTooLarge,
-		"not authorised":        kerr.TopicAuthorizationFailed,
-		"too few replicas":      kerr.NotEnoughReplicas,
-		"replicas gone after":   kerr.NotEnoughReplicasAfterAppend,
-		"policy violation":      kerr.PolicyViolation,
-		"leader not available":  kerr.LeaderNotAvailable,
-		"broker's disk is dead": kerr.KafkaStorageError,
+	// What the client may try again is answered when the time is up, the rest at once.
+	for name, tt := range map[string]struct {
+		code    *kerr.Error
+		outcome string
+	}{
+		"message too large":     {kerr.MessageTooLarge, "produce_failed"},
+		"not authorised":        {kerr.TopicAuthorizationFailed, "produce_failed"},
+		"policy violation":      {kerr.PolicyViolation, "produce_failed"},
+		"too few replicas":      {kerr.NotEnoughReplicas, "ack_timeout"},
+		"replicas gone after":   {kerr.NotEnoughReplicasAfterAppend, "ack_timeout"},
+		"leader not available":  {kerr.LeaderNotAvailable, "ack_timeout"},
+		"broker's disk is dead": {kerr.KafkaStorageError, "ack_timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := start(t, func(c *ingest.Config) { c.AckTimeout = 200 * time.Millisecond })
-			refuseProduces(h.kafka, code)
+			refuseProduces(h.kafka, "", tt.code)
 			status, header, _ := h.post(webhook{body: orderBody})
+			if n := h.counter("millrace_ingest_requests_total", tt.outcome); n != 1 {
+				t.Errorf("millrace_ingest_requests_total{outcome=%q} = %v, want 1", tt.outcome, n)
+			}
 			if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 				t.Errorf("status %d, Retry-After %q; want 503 with one", status, header.Get("Retry-After"))
 			}
@@ -130,11 +146,7 @@ func TestBeyondItsBoundsTheReceiverAnswers503AtOnce(t *testing.T) {
 			h := start(t, change)
 			entered, release := holdProduces(h.kafka)
 			defer release()
-			first := make(chan int, 1)
-			go func() {
-				status, _, _ := h.post(webhook{body: orderBody})
-				first <- status
-			}()
+			first := h.postAside(webhook{body: orderBody})
 			<-entered
 			// Fastest of some, so that a busy machine cannot fail the test while a queue would.
 			fastest := time.Hour
@@ -156,6 +168,9 @@ func TestBeyondItsBoundsTheReceiverAnswers503AtOnce(t *testing.T) {
 			h.want(200, webhook{body: orderBody})
 			if n := h.count(); n != 2 {
 				t.Errorf("Kafka holds %d records, want 2", n)
+			}
+			if n := h.counter("millrace_ingest_requests_total", "overloaded"); n != 20 {
+				t.Errorf("%v refusals counted, want 20", n)
 			}
 		})
 	}
@@ -188,7 +203,7 @@ func TestAnnouncedBytesAreNotHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the slow clients are being read", func() bool { return h.gauge("millrace_ingest_in_flight_requests") == slow })
+	eventually(t, "the slow clients are being read, with the smallest buffer each", func() bool { return h.gauge("millrace_ingest_in_flight_bytes") == slow*4096 })
 	h.want(200, webhook{body: orderBody})
 }
 
@@ -196,11 +211,7 @@ func TestAcceptedRequestsAreAnsweredWhenTheReceiverStops(t *testing.T) {
 	h := start(t, nil)
 	entered, release := holdProduces(h.kafka)
 	defer release()
-	answered := make(chan int, 1)
-	go func() {
-		status, _, _ := h.post(webhook{body: orderBody})
-		answered <- status
-	}()
+	answered := h.postAside(webhook{body: orderBody})
 	<-entered
 	h.cancel()
 	eventually(t, "the receiver says that it stops", func() bool { return h.server.Ready(t.Context()) != nil })

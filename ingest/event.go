@@ -33,7 +33,7 @@ const (
 
 // shopifyHeader returns a header's first value under its X-Shopify- name, else under its Shopify- name, else "".
 func shopifyHeader(h http.Header, name string) string {
-	if v := h[name]; len(v) > 0 {
+	if v := h[name]; len(v) > 0 && v[0] != "" {
 		return v[0]
 	}
 	if v := h[name[len("X-"):]]; len(v) > 0 {
@@ -58,15 +58,15 @@ func shopDomain(s string) (string, bool) {
 	return s, true
 }
 
-// shopifyTopic returns a topic in lower case, and whether it has the form of one: words of letters, digits, dots and
-// underscores, with at most one slash. Topic names are not signed, so what does not look like one goes no further.
+// shopifyTopic returns a topic in lower case, and whether it has the form of one: words of letters, digits, dots, hyphens
+// and underscores, with at most one slash. Topic names are not signed, so what does not look like one goes no further.
 func shopifyTopic(s string) (string, bool) {
 	s = lower(strings.Trim(s, "/"))
 	if s == "" || len(s) > maxTopicLen || strings.Count(s, "/") > 1 {
 		return "", false
 	}
 	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '.' && c != '/' {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' && c != '/' {
 			return "", false
 		}
 	}

@@ -53,6 +53,7 @@ func FuzzRawRequest(f *testing.F) {
 	f.Add("POST /webhooks/orders/create HTTP/1.0\r\n\r\n")
 	f.Add("POST /webhooks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
 	f.Add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	f.Add("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
 	h := start(f, func(c *ingest.Config) { c.BodyTimeout, c.HeaderTimeout = 50*time.Millisecond, 50*time.Millisecond })
 	f.Fuzz(func(t *testing.T, request string) {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", h.addr)

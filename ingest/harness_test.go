@@ -211,6 +211,22 @@ func (h *harness) post(w webhook) (status int, header http.Header, body string) 
 	return resp.StatusCode, resp.Header, string(b)
 }
 
+// postAside posts from another goroutine; the status comes over the channel, or -1 when there was no answer.
+func (h *harness) postAside(w webhook) <-chan int {
+	status := make(chan int, 1)
+	r := w.request(h.t.Context(), h.url)
+	go func() {
+		resp, err := h.client.Do(r)
+		if err != nil {
+			status <- -1
+			return
+		}
+		_ = resp.Body.Close()
+		status <- resp.StatusCode
+	}()
+	return status
+}
+
 // want posts a webhook and checks the status.
 func (h *harness) want(status int, w webhook) {
 	h.t.Helper()

@@ -28,6 +28,13 @@ func (s *Server) logOutcome(c *gin.Context, out outcome, d *delivery) {
 	case out != quarantined:
 		level = slog.LevelWarn
 	}
+	if d.event.ID == "" {
+		// Refused before it was known to be authentic: what the request claims is all there is, and what one looks for when a
+		// rotation of secrets goes wrong.
+		h := c.Request.Header
+		d.event.ID, d.event.Shop = printable(shopifyHeader(h, headerWebhookID)), printable(shopifyHeader(h, headerShop))
+		d.event.Topic = printable(shopifyHeader(h, headerTopic))
+	}
 	attrs := []slog.Attr{
 		slog.String("outcome", string(out)),
 		slog.String("webhook_id", d.event.ID),
@@ -35,6 +42,8 @@ func (s *Server) logOutcome(c *gin.Context, out outcome, d *delivery) {
 		slog.String("shopify_topic", d.event.Topic),
 		slog.String("topic", d.route.Topic),
 		slog.String("key", d.route.Key),
+		slog.Int("partition", int(d.at.partition)),
+		slog.Int64("offset", d.at.offset),
 		slog.Int("bytes", d.bytes),
 		slog.Duration("duration", time.Since(d.start)),
 		slog.String("remote", c.Request.RemoteAddr),

@@ -91,8 +91,8 @@ func TestEveryOutcomeIsCounted(t *testing.T) {
 	h.want(413, webhook{body: strings.Repeat("x", 100_001)})
 	h.want(404, webhook{body: orderBody, path: "/x"})
 	h.raw("GET /webhooks HTTP/1.1\r\nHost: x\r\n\r\n")
-	h.raw("POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-	h.raw("POST /webhooks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n")
+	h.raw("POST /webhooks HTTP/1.1\r\nHost: x\r\n" + signedHeaders(orderBody) + "Content-Length: 10\r\n\r\n{")
+	h.raw("POST /webhooks HTTP/1.1\r\nHost: x\r\n" + signedHeaders(orderBody) + "Transfer-Encoding: chunked\r\n\r\nZZZ\r\n")
 	_, release := holdProduces(h.kafka)
 	h.want(503, webhook{body: orderBody})
 	release()
@@ -101,7 +101,7 @@ func TestEveryOutcomeIsCounted(t *testing.T) {
 	for outcome, want := range map[string]float64{
 		"accepted": 2, "quarantined": 1, "bad_signature": 1, "bad_shop": 1, "too_large": 1, "path_unknown": 1,
 		"method_refused": 1, "body_timeout": 1, "body_broken": 1, "ack_timeout": 1,
-		"overloaded": 0, "buffer_full": 0, "produce_failed": 0, "handler_panicked": 0, // overloaded and produce_failed move in their own tests
+		"overloaded": 0, "buffer_full": 0, "produce_failed": 0, "handler_panicked": 0, // these move in tests of their own
 	} {
 		if got := h.counter("millrace_ingest_requests_total", outcome); got != want {
 			t.Errorf("millrace_ingest_requests_total{outcome=%q} = %v, want %v", outcome, got, want)
@@ -143,6 +143,9 @@ func TestOneLineIsLoggedPerRefusalAndASampleOfSuccesses(t *testing.T) {
 			t.Errorf("no line has %s", want)
 		}
 	}
+	if !strings.Contains(lines, `"outcome":"bad_signature","webhook_id":"b54557e4-bdd9-4b37-8a5f-bf7d70bcd043","shop":"acme.myshopify.com","shopify_topic":"orders/create"`) {
+		t.Error("no refusal says whose delivery it claims to be")
+	}
 	if strings.Contains(lines, testSecret+`"`) {
 		t.Error("the secret is in the log")
 	}
@@ -166,7 +169,10 @@ func TestAChangedSecretsFileIsTakenAndABrokenOneIsNot(t *testing.T) {
 	eventually(t, "the change is taken", func() bool { return h.counter("millrace_ingest_file_reloads_total", "done") == 1 })
 	h.want(200, webhook{body: orderBody, secret: "second"})
 	h.want(401, webhook{body: orderBody, secret: "first"})
-	for i, broken := range []string{"secrets: hush-hush\n", "secrets: []\n", "sicrets: [x]\n", "shops: {example.com: [x]}\n"} {
+	for i, broken := range []string{
+		"secrets: hush-hush\n", "secrets: []\n", "hush-hush: [x]\n", "shops: {example.com: [x]}\n", "",
+		"secrets: [a]\nhush-hush: 1\n", "secrets: [*hush-hush]\n", "secrets: [a]\n---\nsecrets: [b]\n", "shops: {hush-hush: [x]}\n", "secrets: ['']\n",
+	} {
 		replace(broken)
 		eventually(t, "the broken file is noticed", func() bool { return h.counter("millrace_ingest_file_reloads_total", "failed") == float64(i+1) })
 		h.want(200, webhook{body: orderBody, secret: "second"})
@@ -218,8 +224,8 @@ func TestTLSIsServedAndARenewedCertificateTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Fatalf("status %d, want 200", resp.StatusCode)
+		if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 {
+			t.Fatalf("status %d over %s, want 200 over HTTP/2", resp.StatusCode, resp.Proto)
 		}
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
 	}
@@ -228,6 +234,16 @@ func TestTLSIsServedAndARenewedCertificateTaken(t *testing.T) {
 	}
 	newCertificate(t, dir, 2)
 	eventually(t, "the renewed certificate is served", func() bool { return serial() == 2 })
+	if n := h.counter("millrace_ingest_file_reloads_total", "done"); n != 1 {
+		t.Errorf("%v reloads counted, want 1", n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "key.pem"), []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the broken pair is noticed", func() bool { return h.counter("millrace_ingest_file_reloads_total", "failed") == 1 })
+	if n := serial(); n != 2 {
+		t.Errorf("certificate %d after a broken one, want 2", n)
+	}
 }
 
 func TestNewReportsAllMistakesAtOnceWithTheirKeys(t *testing.T) {

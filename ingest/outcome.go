@@ -32,8 +32,6 @@ type answer struct {
 	text   string
 	// retry is set where the same request may well succeed a moment later.
 	retry bool
-	// closes is set where the rest of the request is not worth reading.
-	closes bool
 }
 
 // answers has an entry for every outcome that is not a success; the texts tell an integrator what to mend.
@@ -41,16 +39,16 @@ func answers() map[outcome]answer {
 	return map[outcome]answer{
 		badSignature:    {status: http.StatusUnauthorized, text: "the X-Shopify-Hmac-Sha256 header is not the base64 HMAC-SHA256 of this body with a secret known here"},
 		badShop:         {status: http.StatusBadRequest, text: "the X-Shopify-Shop-Domain header must be <name>.myshopify.com"},
-		tooLarge:        {status: http.StatusRequestEntityTooLarge, text: "the body is larger than max_body_bytes", closes: true},
-		bodyTimeout:     {status: http.StatusRequestTimeout, text: "the body did not arrive in time", closes: true},
-		bodyBroken:      {status: http.StatusBadRequest, text: "the body broke off", closes: true},
+		tooLarge:        {status: http.StatusRequestEntityTooLarge, text: "the body is larger than max_body_bytes"},
+		bodyTimeout:     {status: http.StatusRequestTimeout, text: "the body did not arrive in time"},
+		bodyBroken:      {status: http.StatusBadRequest, text: "the body broke off"},
 		overloaded:      {status: http.StatusServiceUnavailable, text: "too many deliveries at once", retry: true},
 		bufferFull:      {status: http.StatusServiceUnavailable, text: "Kafka takes less than comes in", retry: true},
 		ackTimeout:      {status: http.StatusServiceUnavailable, text: "Kafka did not acknowledge in time", retry: true},
 		produceFailed:   {status: http.StatusServiceUnavailable, text: "Kafka did not take the event", retry: true},
 		methodRefused:   {status: http.StatusMethodNotAllowed, text: "webhooks are posted"},
 		pathUnknown:     {status: http.StatusNotFound, text: "webhooks are posted to /webhooks or /webhooks/<topic>"},
-		handlerPanicked: {status: http.StatusInternalServerError, text: "internal error", closes: true},
+		handlerPanicked: {status: http.StatusInternalServerError, text: "internal error"},
 	}
 }
 

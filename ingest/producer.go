@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,28 @@ func backoff(tries int) time.Duration {
 	return min(50*time.Millisecond<<min(max(tries-1, 0), 5), 500*time.Millisecond)
 }
 
-// errAckTimeout is returned by write when Kafka has not answered in time; the record may still be stored later.
-var errAckTimeout = errors.New("no acknowledgement in time")
+// What write returns besides the client's own errors.
+var (
+	// errAckTimeout: Kafka has not answered in time; the record may still be stored later.
+	errAckTimeout = errors.New("no acknowledgement in time")
+	// errStalled: the topic's unanswered writes hold all the room that one topic may have; another one is not tried.
+	errStalled = errors.New("the Kafka topic takes nothing")
+	// errUnsafeOptions: the connection options switch off what delivery rests on.
+	errUnsafeOptions = errors.New("connection options switch off idempotent writes")
+)
+
+// checkOptions refuses a client whose connection options weaken the guarantee in a way that later options cannot undo.
+func checkOptions(client *kgo.Client) error {
+	for name, option := range map[string]any{
+		"DisableIdempotentWrite":             kgo.DisableIdempotentWrite,
+		"AllowIdempotentProduceCancellation": kgo.AllowIdempotentProduceCancellation,
+	} {
+		if on, _ := client.OptValue(option).(bool); on {
+			return fmt.Errorf("%w: %s", errUnsafeOptions, name)
+		}
+	}
+	return nil
+}
 
 // States of a write.
 const (
@@ -78,10 +99,11 @@ type producer struct {
 	metrics *metrics
 	writes  sync.Pool
 	health  health
+	rooms   rooms
 }
 
-func newProducer(client *kgo.Client, m *metrics) *producer {
-	p := &producer{client: client, metrics: m}
+func newProducer(client *kgo.Client, m *metrics, maxBytes int64) *producer {
+	p := &producer{client: client, metrics: m, rooms: newRooms(maxBytes)}
 	p.writes.New = func() any {
 		t := time.NewTimer(time.Hour)
 		t.Stop()
@@ -92,38 +114,60 @@ func newProducer(client *kgo.Client, m *metrics) *producer {
 	return p
 }
 
-// write produces a record and waits until Kafka has it (nil), has refused it, or wait is over (errAckTimeout). It takes
-// over b, which is released when Kafka is through with it, however long that takes.
+// position is where Kafka has put a record.
+type position struct {
+	partition int32
+	offset    int64
+}
+
+// write produces d's event and waits until Kafka has it (nil), has refused it, or wait is over (errAckTimeout). From the
+// moment of producing, d's body is the producer's, which releases it when Kafka is through with it, however long that takes.
 //
 // The context given to the client is deliberately one without end: the client ignores cancellation of a record in flight
 // anyway, and a cancelled one is what breaks sequences (see producerOptions). The timer is ours.
-func (p *producer) write(route partitioning.Route, e *schemas.Event, b *body, extra []kgo.RecordHeader, wait time.Duration) error {
+func (p *producer) write(d *delivery, extra []kgo.RecordHeader, wait time.Duration) (position, error) {
+	topic, held := d.route.Topic, int64(cap(d.body.b))
+	if !p.rooms.enter(topic, held) {
+		return position{}, errStalled
+	}
 	w := p.writes.Get().(*write) // the pool holds nothing else
-	w.body, w.start = b, time.Now()
+	w.body, w.start = d.body, time.Now()
 	w.state.Store(writeWaiting)
 	w.rec = kgo.Record{
-		Topic:     route.Topic,
-		Key:       []byte(route.Key),
-		Value:     b.b,
-		Timestamp: e.Received,
-		Headers:   append(schemas.AppendHeaders(w.headers[:0], e), extra...),
+		Topic:     topic,
+		Key:       []byte(d.route.Key),
+		Value:     d.body.b,
+		Timestamp: d.event.Received,
+		Headers:   append(schemas.AppendHeaders(w.headers[:0], &d.event), extra...),
 	}
+	d.body = nil
 	p.client.TryProduce(context.Background(), &w.rec, w.settle)
 	w.timer.Reset(wait)
 	select {
 	case err := <-w.done:
 		w.timer.Stop()
-		p.writes.Put(w)
-		return err
+		return p.reuse(w), err
 	case <-w.timer.C:
 	}
+	// Counted before the step, since the promise takes it off again as soon as it sees that the write was given up.
+	p.health.addPending(1)
 	if w.state.CompareAndSwap(writeWaiting, writeGivenUp) {
 		p.health.failed(errAckTimeout)
-		return errAckTimeout // w is the promise's now and is not used again
+		return position{}, errAckTimeout // w is the promise's now and is not used again
 	}
+	p.health.addPending(-1)
 	err := <-w.done
+	return p.reuse(w), err
+}
+
+// reuse gives a settled write back and returns where its record is. The record is cleared, so that a kept write keeps no
+// body alive.
+func (p *producer) reuse(w *write) position {
+	at := position{w.rec.Partition, w.rec.Offset}
+	w.rec = kgo.Record{}
+	clear(w.headers[:])
 	p.writes.Put(w)
-	return err
+	return at
 }
 
 // promise is called by the client once, when Kafka has answered or the client has given up.
@@ -131,12 +175,14 @@ func (w *write) promise(_ *kgo.Record, err error) {
 	p := w.owner
 	p.metrics.ack.Observe(time.Since(w.start).Seconds())
 	p.health.answered(err)
+	p.rooms.leave(w.rec.Topic, int64(cap(w.body.b)))
 	w.body.release()
 	w.body = nil
 	if w.state.CompareAndSwap(writeWaiting, writeSettled) {
 		w.done <- err
 		return
 	}
+	p.health.addPending(-1)
 	if err != nil {
 		p.metrics.late.WithLabelValues(lateLost).Inc()
 	} else {

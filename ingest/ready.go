@@ -18,10 +18,6 @@ const (
 	readyTimeout = 2 * time.Second
 	// readyFor is how long an answer of Kafka is believed, so that probes cost the cluster next to nothing.
 	readyFor = time.Second
-	// failuresUnready failed writes with no success between them make the receiver unready, for failureAge: then requests
-	// come again and show whether Kafka is back.
-	failuresUnready = 3
-	failureAge      = 5 * time.Second
 )
 
 // Reasons for which the receiver is not ready.
@@ -29,44 +25,6 @@ var (
 	errNotRunning = errors.New("not running")
 	errStopping   = errors.New("stopping")
 )
-
-// health remembers how the last writes went.
-type health struct {
-	mu       sync.Mutex
-	failures int // since the last success
-	last     time.Time
-	err      error
-}
-
-// answered notes Kafka's answer to a write. A full buffer is our own refusal and says nothing of Kafka.
-func (h *health) answered(err error) {
-	if err == nil {
-		h.mu.Lock()
-		h.failures = 0
-		h.mu.Unlock()
-		return
-	}
-	if !errors.Is(err, kgo.ErrMaxBuffered) {
-		h.failed(err)
-	}
-}
-
-func (h *health) failed(err error) {
-	h.mu.Lock()
-	h.failures++
-	h.last, h.err = time.Now(), err
-	h.mu.Unlock()
-}
-
-// check returns the last error while writes keep failing.
-func (h *health) check() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.failures >= failuresUnready && time.Since(h.last) < failureAge {
-		return fmt.Errorf("the last %d writes failed: %w", h.failures, h.err)
-	}
-	return nil
-}
 
 // readiness caches the cluster's answer.
 type readiness struct {
@@ -96,7 +54,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	if s.ready.once && time.Since(s.ready.at) < readyFor {
 		return s.ready.err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	// The answer is kept for other callers too, so it must not depend on how long this one waits.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 	defer cancel()
 	s.ready.err = topicsWritable(ctx, p.client)
 	s.ready.at, s.ready.once = time.Now(), true

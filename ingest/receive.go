@@ -17,11 +17,14 @@ import (
 
 // delivery is what is known of one request; the log line is written from it.
 type delivery struct {
-	start time.Time
+	start time.Time // the end of the headers
 	event schemas.Event
 	route partitioning.Route
+	at    position // of the record, once stored
 	bytes int
 	err   error
+	read  bool  // the request's body has been read to its end
+	body  *body // while it is the request's own; the producer's from the write on
 }
 
 // receive handles one delivery.
@@ -33,41 +36,51 @@ func (s *Server) receive(c *gin.Context) {
 			s.finish(c, handlerPanicked, &d)
 		}
 	}()
-	if s.inFlight.Add(1) > int64(s.cfg.MaxInFlight) {
-		s.inFlight.Add(-1)
-		s.finish(c, overloaded, &d)
-		return
-	}
-	defer s.inFlight.Add(-1)
 	s.finish(c, s.process(c, &d), &d)
 }
 
 // process takes a delivery from its headers to Kafka's acknowledgement. The order of the steps is a contract: size, then
 // authenticity over the raw bytes, then the shop, then routing, then the write.
+//
+// What cannot be authentic is refused before its body is read, and a delivery counts against max_in_flight only once its
+// body is in: strangers who send slowly hold connections, not the places of real deliveries.
 func (s *Server) process(c *gin.Context, d *delivery) outcome {
 	h := c.Request.Header
+	if c.Request.ContentLength > s.cfg.MaxBodyBytes {
+		return tooLarge
+	}
+	sum, sumOK := decodeSum(shopifyHeader(h, headerHMAC))
+	if !sumOK {
+		return badSignature
+	}
 	b, out := s.bodies.readBody(c.Request, s.cfg.MaxBodyBytes)
 	if b == nil {
 		return out
 	}
-	d.bytes = len(b.b)
+	d.body, d.bytes, d.read = b, len(b.b), true
+	defer func() {
+		if d.body != nil {
+			d.body.release()
+		}
+	}()
 	s.metrics.bytes.Observe(float64(d.bytes))
 
+	defer s.inFlight.Add(-1)
+	if s.inFlight.Add(1) > int64(s.cfg.MaxInFlight) {
+		return overloaded
+	}
 	shop, shopOK := shopDomain(shopifyHeader(h, headerShop))
-	sum, sumOK := decodeSum(shopifyHeader(h, headerHMAC))
-	if !sumOK || !s.keys.Load().authentic(shop, b.b, &sum) {
-		b.release()
+	if !s.keys.Load().authentic(shop, b.b, &sum) {
 		return badSignature
 	}
 	if !shopOK {
-		b.release()
 		return badShop
 	}
-	return s.store(c, d, shop, b)
+	return s.store(c, d, shop)
 }
 
-// store routes an authentic delivery and writes it. It takes over b.
-func (s *Server) store(c *gin.Context, d *delivery, shop string, b *body) outcome {
+// store routes an authentic delivery and writes it.
+func (s *Server) store(c *gin.Context, d *delivery, shop string) outcome {
 	name := shopifyHeader(c.Request.Header, headerTopic)
 	if name == "" {
 		name = c.Param("topic")
@@ -76,15 +89,16 @@ func (s *Server) store(c *gin.Context, d *delivery, shop string, b *body) outcom
 	if !topicOK {
 		topic = noTopic
 	}
-	event, fallback := newEvent(c.Request.Header, shop, topic, b.b, d.start)
+	text := d.body.b
+	event, fallback := newEvent(c.Request.Header, shop, topic, text, d.start)
 	if fallback {
 		s.metrics.fallbacks.Inc()
 	}
 	var extra []kgo.RecordHeader
 	stored := accepted
-	route, err := partitioning.For(shop, topic, b.b)
+	route, err := routeFor(shop, topic, text)
 	if !topicOK {
-		err = errNoTopic
+		err = fmt.Errorf("%w: %q", errNoTopic, printable(name))
 	}
 	if err != nil {
 		stored = quarantined
@@ -96,19 +110,19 @@ func (s *Server) store(c *gin.Context, d *delivery, shop string, b *body) outcom
 	event.Subject, event.PartitionKey = route.Subject, route.Key
 	d.event, d.route = event, route
 
-	// What is left of Shopify's patience counts from the request's first byte, not from here.
+	// What is left of Shopify's patience counts from the end of the headers, not from here.
 	wait := min(s.cfg.AckTimeout, maxAckTimeout-time.Since(d.start))
 	if wait < minAckTimeout {
-		b.release()
+		d.err = errNoTimeLeft
 		return ackTimeout
 	}
-	d.err = s.producer.Load().write(route, &event, b, extra, wait)
+	d.at, d.err = s.producer.Load().write(d, extra, wait)
 	switch {
 	case d.err == nil:
 		return stored
 	case errors.Is(d.err, errAckTimeout):
 		return ackTimeout
-	case errors.Is(d.err, kgo.ErrMaxBuffered):
+	case errors.Is(d.err, kgo.ErrMaxBuffered), errors.Is(d.err, errStalled):
 		return bufferFull
 	default:
 		return produceFailed
@@ -118,19 +132,39 @@ func (s *Server) store(c *gin.Context, d *delivery, shop string, b *body) outcom
 // noTopic stands for the topic of a delivery that names none.
 const noTopic = "unknown"
 
-// errNoTopic is why an authentic delivery whose topic is missing or malformed goes to quarantine.
-var errNoTopic = errors.New("no Shopify topic in the X-Shopify-Topic header or the path")
+var (
+	// errNoTopic is why an authentic delivery whose topic is missing or malformed goes to quarantine.
+	errNoTopic = errors.New("no Shopify topic in the X-Shopify-Topic header or the path")
+	// errNoTimeLeft is why an authentic delivery is not even tried.
+	errNoTimeLeft = errors.New("the body took all the time that Shopify waits for an answer")
+	// errRouting is why a delivery goes to quarantine that the router could not handle. It would be a bug; the delivery is
+	// authentic all the same, and refusing it, nine times over, would help nobody.
+	errRouting = errors.New("routing failed")
+)
+
+// routeFor is partitioning.For with its panics, should there be any, as errors.
+func routeFor(shop, topic string, text []byte) (route partitioning.Route, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errRouting, r)
+		}
+	}()
+	return partitioning.For(shop, topic, text)
+}
 
 // finish answers, counts and logs a request.
 func (s *Server) finish(c *gin.Context, out outcome, d *delivery) {
 	if out == accepted || out == quarantined {
 		header := c.Writer.Header()
 		header["Content-Type"] = s.jsonType
+		if s.stopping.Load() {
+			header.Set("Connection", "close") // so that no request is sent into the closing of an idle connection
+		}
 		c.Writer.WriteHeader(http.StatusOK)
 		_, _ = c.Writer.WriteString(`{"received":true}`) // the client may be gone; the event is stored all the same
 		s.metrics.events.WithLabelValues(d.route.Topic).Inc()
 	} else {
-		s.refuse(c, out)
+		s.refuse(c, out, d)
 	}
 	s.metrics.requests[out].Inc()
 	s.metrics.seconds.Observe(time.Since(d.start).Seconds())
@@ -138,14 +172,15 @@ func (s *Server) finish(c *gin.Context, out outcome, d *delivery) {
 }
 
 // refuse answers a request that ended in anything but a stored event.
-func (s *Server) refuse(c *gin.Context, out outcome) {
+func (s *Server) refuse(c *gin.Context, out outcome, d *delivery) {
 	a := s.answers[out]
 	header := c.Writer.Header()
 	header["Content-Type"] = s.jsonType
 	if a.retry {
 		header.Set("Retry-After", s.retryAfter)
 	}
-	if a.closes {
+	if s.stopping.Load() || (!d.read && c.Request.ContentLength != 0) {
+		// The HTTP server would read on for as long as the client takes to send the body, and answer only then.
 		header.Set("Connection", "close")
 	}
 	c.Writer.WriteHeader(a.status)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 // pollFiles is how often the secrets and the certificate are read again. Reading beats watching: a Kubernetes secret is
 // swapped by renaming a directory behind a symlink, and network file systems send no events; the files are small.
-const pollFiles = time.Second
+const pollFiles = 500 * time.Millisecond
 
 // secretsFile is the shape of the file that Config.SecretsFile names.
 type secretsFile struct {
@@ -25,18 +26,28 @@ type secretsFile struct {
 	Shops   map[string][]secret.Secret `yaml:"shops"`
 }
 
+var (
+	errSecretsShape = errors.New("not YAML of the form that secrets_file describes")
+	errNoSecrets    = errors.New("it holds no secret")
+)
+
 // parseSecrets reads a secrets file. Unknown keys, empty secrets and shops that are no myshopify.com domain are errors,
 // all reported at once.
 func parseSecrets(text []byte) (secretsFile, error) {
-	quoted := regexp.MustCompile("`[^`]*`?")
 	var f secretsFile
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		// The library quotes the offending value, which here is likely to be a secret.
-		return secretsFile{}, fmt.Errorf("parse secrets: %s", quoted.ReplaceAllString(err.Error(), "(value hidden)"))
+		// The library quotes what it stumbles over, which here is likely to be a secret: only the place is passed on.
+		return secretsFile{}, fmt.Errorf("%w at %s", errSecretsShape, cmp.Or(regexp.MustCompile(`line \d+`).FindString(err.Error()), "an unknown line"))
+	}
+	if err := dec.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
+		return secretsFile{}, fmt.Errorf("%w: there is more than one document", errSecretsShape)
 	}
 	var errs []error
+	if len(f.Secrets) == 0 && len(f.Shops) == 0 {
+		errs = append(errs, errNoSecrets)
+	}
 	for i, s := range f.Secrets {
 		if s == "" {
 			errs = append(errs, fmt.Errorf("secrets[%d] is empty", i))
@@ -44,7 +55,9 @@ func parseSecrets(text []byte) (secretsFile, error) {
 	}
 	for shop, list := range f.Shops {
 		if _, ok := shopDomain(shop); !ok {
-			errs = append(errs, fmt.Errorf("shops: %q is not a <name>.myshopify.com domain", shop))
+			// Not quoted either: it may be a secret in the wrong place.
+			errs = append(errs, errors.New("shops: a key is not a <name>.myshopify.com domain"))
+			continue
 		}
 		for i, s := range list {
 			if s == "" {
@@ -85,11 +98,7 @@ func (s *Server) loadSecrets() error {
 		}
 		s.secretsText = text
 	}
-	k := newKeyring(s.cfg.Secrets, f)
-	if len(k.app) == 0 && len(k.shops) == 0 {
-		return fmt.Errorf("secrets_file %s holds no secret", s.cfg.SecretsFile)
-	}
-	s.keys.Store(k)
+	s.keys.Store(newKeyring(s.cfg.Secrets, f))
 	return nil
 }
 
@@ -117,7 +126,10 @@ func (s *Server) reloadSecrets() {
 	if err != nil {
 		text = []byte(err.Error()) // so that the same error is not reported each second
 	}
-	if bytes.Equal(text, s.secretsText) {
+	// A change counts once two reads agree, so that a file that is being written is not taken half.
+	settled := bytes.Equal(text, s.secretsSeen)
+	s.secretsSeen = text
+	if !settled || bytes.Equal(text, s.secretsText) {
 		return
 	}
 	s.secretsText = text
@@ -126,9 +138,6 @@ func (s *Server) reloadSecrets() {
 		f, err = parseSecrets(text)
 	}
 	k := newKeyring(s.cfg.Secrets, f)
-	if err == nil && len(k.app) == 0 && len(k.shops) == 0 {
-		err = errors.New("it holds no secret")
-	}
 	if err != nil {
 		s.metrics.reloads.WithLabelValues(reloadFailed).Inc()
 		s.log.Error("secrets file not taken, the old secrets stay in force", "file", s.cfg.SecretsFile, "err", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 )
@@ -47,9 +48,10 @@ type Server struct {
 	cert    certificate
 	ready   readiness
 
-	secretsText []byte // the secrets file as last read; the watcher's alone once Run has begun
-	retryAfter  string
-	jsonType    []string
+	// The secrets file as last taken or refused, and as last read; the watcher's alone once Run has begun.
+	secretsText, secretsSeen []byte
+	retryAfter               string
+	jsonType                 []string
 
 	ran      atomic.Bool
 	stopping atomic.Bool
@@ -114,7 +116,10 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("ingest: build Kafka client: %w", err), ln.Close())
 	}
 	defer client.Close()
-	s.producer.Store(newProducer(client, &s.metrics))
+	if err := checkOptions(client); err != nil {
+		return errors.Join(fmt.Errorf("ingest: %w", err), ln.Close())
+	}
+	s.producer.Store(newProducer(client, &s.metrics, s.cfg.MaxInFlightBytes))
 	web := &http.Server{
 		Handler:           s.handler(), //nolint:contextcheck // the log takes the context of each request
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
@@ -123,7 +128,9 @@ func (s *Server) Run(ctx context.Context) error {
 		WriteTimeout:   s.cfg.BodyTimeout + maxAckTimeout + time.Second,
 		IdleTimeout:    s.cfg.IdleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes and scans by strangers
+		// Else the library answers OPTIONS * with a 200 of its own, uncounted.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes and scans by strangers
 	}
 	s.log.InfoContext(ctx, "receiver listening", "addr", ln.Addr().String(), "tls", s.cert.enabled())
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -139,6 +146,10 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-groupCtx.Done()
+		s.stopping.Store(true)
+		if ctx.Err() != nil { // asked for, so a load balancer is to notice; not when serving failed
+			s.awaitBalancers()
+		}
 		return s.stop(context.WithoutCancel(ctx), web, client)
 	})
 	if err := group.Wait(); err != nil {
@@ -156,36 +167,44 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 			return nil, fmt.Errorf("ingest: bind ingest.listen: %w", err)
 		}
 	}
+	addr := ln.Addr()
+	s.addr.Store(&addr)
+	ln = netutil.LimitListener(ln, s.cfg.MaxConnections)
 	if s.cert.enabled() {
 		ln = tls.NewListener(ln, s.cert.config())
 	}
-	addr := ln.Addr()
-	s.addr.Store(&addr)
 	return ln, nil
 }
 
 // stop ends serving in the order that Run promises. Each step has its own deadline, so that a slow one cannot eat the
 // next one's.
 func (s *Server) stop(ctx context.Context, web *http.Server, client *kgo.Client) error {
-	s.stopping.Store(true)
+	graceCtx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownGrace)
+	defer cancel()
+	var errs []error
+	if err := web.Shutdown(graceCtx); err != nil {
+		// Requests that were still being sent were never accepted; cutting them off is no fault.
+		if n := s.inFlight.Load(); n > 0 {
+			errs = append(errs, fmt.Errorf("answer %d accepted requests within shutdown_grace (%v): %w", n, s.cfg.ShutdownGrace, err))
+		}
+		errs = append(errs, web.Close())
+	}
+	// What is still buffered was answered 503, or cut off above; storing it after all only saves Shopify's repeat.
+	flushCtx, cancelFlush := context.WithTimeout(ctx, time.Second)
+	defer cancelFlush()
+	if err := client.Flush(flushCtx); err != nil {
+		s.log.WarnContext(ctx, "unacknowledged events dropped at stop; none was answered 200", "records", client.BufferedProduceRecords(), "err", err)
+	}
+	return errors.Join(errs...)
+}
+
+// awaitBalancers goes on serving, not ready, for shutdown_delay.
+func (s *Server) awaitBalancers() {
 	if s.cfg.ShutdownDelay > 0 {
 		delay := time.NewTimer(s.cfg.ShutdownDelay)
 		defer delay.Stop()
 		<-delay.C
 	}
-	graceCtx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownGrace)
-	defer cancel()
-	var errs []error
-	if err := web.Shutdown(graceCtx); err != nil {
-		errs = append(errs, fmt.Errorf("answer accepted requests within shutdown_grace (%v): %w", s.cfg.ShutdownGrace, err), web.Close())
-	}
-	// What is still buffered was answered 503 already; storing it after all only saves Shopify's repeat.
-	flushCtx, cancelFlush := context.WithTimeout(ctx, time.Second)
-	defer cancelFlush()
-	if err := client.Flush(flushCtx); err != nil {
-		s.log.WarnContext(ctx, "unacknowledged events dropped at stop; their requests were answered 503", "records", client.BufferedProduceRecords(), "err", err)
-	}
-	return errors.Join(errs...)
 }
 
 // handler builds the router. It never redirects: Shopify counts a 3xx as a failure.

@@ -11,9 +11,10 @@ import (
 
 // certificate serves the current key pair of the TLS listener and follows its files, so that a renewal needs no restart.
 type certificate struct {
-	cfg     TLSConfig
-	text    []byte // the two files as last read; touched by the watcher alone after load
-	current atomic.Pointer[tls.Certificate]
+	cfg TLSConfig
+	// The two files as last taken or refused, and as last read; touched by the watcher alone after load.
+	text, seen []byte
+	current    atomic.Pointer[tls.Certificate]
 }
 
 func (c *certificate) enabled() bool { return c.cfg.CertFile != "" }
@@ -46,14 +47,16 @@ func (c *certificate) read() ([]byte, *tls.Certificate, error) {
 	return text, &pair, nil
 }
 
-// reload takes a changed pair. Certificate and key are two files and are written one after the other, so a pair that does
-// not fit is expected for a moment; the old one goes on serving.
+// reload takes a changed pair once two reads agree: certificate and key are two files and are written one after the other,
+// so for a moment they do not fit.
 func (c *certificate) reload(s *Server) {
 	if !c.enabled() {
 		return
 	}
 	text, pair, err := c.read()
-	if bytes.Equal(text, c.text) {
+	settled := bytes.Equal(text, c.seen)
+	c.seen = text
+	if !settled || bytes.Equal(text, c.text) {
 		return
 	}
 	c.text = text
