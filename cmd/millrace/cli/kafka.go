@@ -34,6 +34,9 @@ const (
 	// topicsAskTimeout is the same while a service waits for Kafka, and topicsRetry the pause after it.
 	topicsAskTimeout = 5 * time.Second
 	topicsRetry      = time.Second
+	// topicsSettle is how long missing topics may still turn up: each broker learns of a new topic in its own time, so the one
+	// that is asked may be behind the one that created it.
+	topicsSettle = 5 * time.Second
 )
 
 // withTopics hands out a client and the wanted topics for as long as do runs.
@@ -55,11 +58,11 @@ func withTopics(ctx context.Context, cfg config.Config, log *slog.Logger, do fun
 }
 
 // awaitTopics returns nil once Kafka answers and its topics are as planned. Kafka away means waiting, told through
-// waiting; topics that are missing or have another number of partitions are an error, because events written to other
+// waiting; topics that are missing (also after topicsSettle, since a broker learns of new ones later than another) or have another number of partitions are an error, because events written to other
 // partitions would lose their order for good.
 func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiting func(error)) error {
 	return withTopics(ctx, cfg, log, func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
-		for {
+		for begin := time.Now(); ; {
 			ask, cancel := context.WithTimeout(ctx, topicsAskTimeout)
 			plan, err := topicplan.Check(ask, client, wanted)
 			cancel()
@@ -67,7 +70,9 @@ func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiti
 			case err == nil:
 				warnAbout(ctx, log, plan)
 				return nil
-			case errors.Is(err, topicplan.ErrMissing), errors.Is(err, topicplan.ErrConflict):
+			case errors.Is(err, topicplan.ErrConflict):
+				return err
+			case errors.Is(err, topicplan.ErrMissing) && time.Since(begin) > topicsSettle:
 				return err
 			case ctx.Err() != nil:
 				return ctx.Err()
