@@ -69,7 +69,7 @@ func Library(ctx context.Context, cfg Config, d Deps) (string, error) {
 	if path, ok := cached(home, pkg); ok {
 		return path, nil
 	}
-	f := &fetcher{cfg: cfg, pkg: pkg, cache: cache, home: home, out: d.Progress, log: d.Logger}
+	f := &fetcher{cfg: cfg, pkg: pkg, home: home, out: d.Progress, log: d.Logger}
 	return f.run(ctx)
 }
 

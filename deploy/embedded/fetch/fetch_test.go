@@ -67,7 +67,7 @@ func integrityOf(b []byte) string {
 }
 
 func newFetcher(npm, cache string, pkg enginePackage, out io.Writer) *fetcher {
-	return &fetcher{cfg: Config{Npm: npm}, pkg: pkg, cache: cache, home: filepath.Join(cache, "home"), out: out, log: slog.New(slog.DiscardHandler)}
+	return &fetcher{cfg: Config{Npm: npm}, pkg: pkg, home: filepath.Join(cache, "home"), out: out, log: slog.New(slog.DiscardHandler)}
 }
 
 func entries(t *testing.T, dir string) []string {

@@ -24,12 +24,11 @@ import (
 const npmGrace = 5 * time.Second
 
 type fetcher struct {
-	cfg   Config
-	pkg   enginePackage
-	cache string
-	home  string // where the library ends up
-	out   io.Writer
-	log   *slog.Logger
+	cfg  Config
+	pkg  enginePackage
+	home string // where the library ends up
+	out  io.Writer
+	log  *slog.Logger
 }
 
 // run fetches, verifies and unpacks in a directory of its own beside the final one, then renames: the final directory is
@@ -45,8 +44,9 @@ func (f *fetcher) run(ctx context.Context) (string, error) {
 			ErrUnavailable)
 	}
 	begin := time.Now()
-	work, err := os.MkdirTemp(f.cache, "fetch-")
-	if err != nil {
+	// The name is fixed, so that what a killed fetch left, up to 1 GB, goes away with the next one. The lock makes it ours.
+	work := f.home + ".fetch"
+	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(work, 0o750)); err != nil {
 		return "", fmt.Errorf("make directory for the ClickHouse engine: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
