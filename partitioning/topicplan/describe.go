@@ -2,6 +2,7 @@ package topicplan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,13 +74,14 @@ func waitVisible(ctx context.Context, cl *kgo.Client, wanted []schemas.TopicSpec
 	defer tick.Stop()
 	for {
 		p, err := Make(ctx, cl, wanted)
-		if err != nil {
+		switch {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			// One broker has told of the topic, and another, asked for its settings, has not heard of it yet.
+		case err != nil:
 			return err
-		}
-		if err := p.Err(); err != nil {
-			return err
-		}
-		if p.Empty() && p.led {
+		case p.Err() != nil:
+			return p.Err()
+		case p.Empty() && p.led:
 			return nil
 		}
 		select {

@@ -58,8 +58,8 @@ func withTopics(ctx context.Context, cfg config.Config, log *slog.Logger, do fun
 }
 
 // awaitTopics returns nil once Kafka answers and its topics are as planned. Kafka away means waiting, told through
-// waiting; topics that are missing (also after topicsSettle, since a broker learns of new ones later than another) or have another number of partitions are an error, because events written to other
-// partitions would lose their order for good.
+// waiting; topics that have another number of partitions are an error, because events written to other partitions would
+// lose their order for good, and so are topics that are missing, also after topicsSettle.
 func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiting func(error)) error {
 	return withTopics(ctx, cfg, log, func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
 		for begin := time.Now(); ; {
