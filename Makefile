@@ -45,7 +45,7 @@ fmt: ## Format the code.
 
 .PHONY: generate
 generate: ## Rewrite the generated parts of README.md and the golden files.
-	go test ./cmd/millrace/... -run 'Readme' -update
+	go test ./cmd/millrace/cli -run ReadmeTables -update
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s each).

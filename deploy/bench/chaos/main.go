@@ -50,7 +50,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes) or dev (millrace dev)")
 	f.IntVar(&o.events, "events", 20_000, "distinct events to send")
 	f.IntVar(&o.shops, "shops", 200, "shops that send them")
-	f.Float64Var(&o.rate, "rate", 250, "events per second")
+	f.Float64Var(&o.rate, "rate", 100, "events per second")
 	f.Float64Var(&o.duplicates, "duplicates", 0.05, "share of events delivered twice")
 	f.Float64Var(&o.shuffle, "disorder", 0.05, "share of events delivered late")
 	f.IntVar(&o.kills, "kills", 24, "processes to kill -9 while events are sent")
