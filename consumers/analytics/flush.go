@@ -114,8 +114,14 @@ func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
 	defer s.finish(p, b)
 
 	rows, rejected := s.build(b)
-	if err := s.insert(ctx, b, rows); err != nil {
+	tries, err := s.insert(ctx, b, rows)
+	if err != nil {
 		return
+	}
+	if rows.rows() > 0 && (tries > 1 || b.first) {
+		if err := s.readBack(ctx, b, rows); err != nil {
+			return
+		}
 	}
 	if err := s.setAside(ctx, rejected); err != nil {
 		return
@@ -123,11 +129,12 @@ func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
 	s.commit(ctx, p, b.bounds)
 }
 
-// insert repeats the insert until it succeeds; the slot is free while it waits between tries. The only errors are ctx's.
-func (s *Sink) insert(ctx context.Context, b *batch, rows *block) error {
+// insert repeats the insert until it succeeds and returns how often it tried; the slot is free while it waits between tries.
+// The only errors are ctx's.
+func (s *Sink) insert(ctx context.Context, b *batch, rows *block) (tries int, err error) {
 	if rows.rows() == 0 {
 		<-s.slots
-		return nil
+		return 0, nil
 	}
 	failing := false // this batch counts in s.failing
 	defer func() { s.countFailing(&failing, false) }()
@@ -136,21 +143,21 @@ func (s *Sink) insert(ctx context.Context, b *batch, rows *block) error {
 		<-s.slots
 		if err == nil {
 			s.succeeded(ctx, &failing, b, rows)
-			return nil
+			return n + 1, nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return n + 1, ctx.Err()
 		}
 		class := classify(err)
 		s.metrics.insertFailures.WithLabelValues(string(class)).Inc()
 		s.reportFailure(ctx, &failing, class, n, b, err)
 		if err := s.pauseBeforeRetry(ctx, n); err != nil {
-			return err
+			return n + 1, err
 		}
 		select {
 		case s.slots <- struct{}{}:
 		case <-ctx.Done():
-			return ctx.Err()
+			return n + 1, ctx.Err()
 		}
 	}
 }

@@ -188,6 +188,9 @@ type call struct {
 type fakeStore struct {
 	onInsert func(ctx context.Context, n int, token string) error // n counts calls from 0
 	onCheck  func(n int) error
+	// losesRows, when set, makes call n die between the token's log and the rows: the token is known, the rows are not there.
+	losesRows func(n int) bool
+	onOffsets func(ctx context.Context) error
 
 	mu     sync.Mutex
 	checks int
@@ -222,12 +225,35 @@ func (f *fakeStore) insert(ctx context.Context, b *block, token string) error {
 	if f.tokens == nil {
 		f.tokens = map[string]bool{}
 	}
+	if f.losesRows != nil && f.losesRows(n) {
+		f.tokens[token] = true
+		return errors.New("connection reset")
+	}
 	if !f.tokens[token] {
 		f.tokens[token] = true
 		f.ids = append(f.ids, b.ids...)
 		f.blocks = append(f.blocks, b)
 	}
 	return nil
+}
+
+func (f *fakeStore) offsets(ctx context.Context, b bounds) ([]uint64, error) {
+	if f.onOffsets != nil {
+		if err := f.onOffsets(ctx); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []uint64
+	for _, block := range f.blocks {
+		for i, o := range block.offsets {
+			if block.topics[i] == b.topic && int32(block.partitions[i]) == b.partition && int64(o) >= b.start && int64(o) < b.end {
+				found = append(found, o)
+			}
+		}
+	}
+	return found, nil
 }
 
 func (f *fakeStore) seen() []call {

@@ -17,6 +17,7 @@ type metrics struct {
 	commitFailures  prometheus.Counter
 	fetchErrors     prometheus.Counter
 	lost            prometheus.Counter
+	repaired        prometheus.Counter
 	lagRecords      *prometheus.GaugeVec
 	lagSeconds      *prometheus.GaugeVec
 	paused          prometheus.Gauge
@@ -63,6 +64,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"field"}),
 		commitFailures: counter("millrace_analytics_commit_failures_total", "Failed tries of offset commits."),
 		fetchErrors:    counter("millrace_analytics_fetch_errors_total", "Errors that fetching from Kafka reported."),
+		repaired:       counter("millrace_analytics_rows_repaired_total", "Rows that ClickHouse had acknowledged and a read-back found missing, so that they were inserted again."),
 		lost:           counter("millrace_analytics_records_lost_total", "Records that Kafka removed before they were read; only with offset_out_of_range earliest."),
 		lagRecords: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "millrace_analytics_lag_records", Help: "Records of this member's partitions that are not yet inserted and committed, by topic; -1 without partitions.",

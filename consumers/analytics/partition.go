@@ -25,6 +25,7 @@ type batch struct {
 	bounds
 	records []*kgo.Record
 	bytes   int
+	first   bool // of the partition since it was assigned: a member before may have tried the same bounds
 }
 
 type partitionKey struct {
@@ -44,6 +45,7 @@ type partition struct {
 	highWater  int64     // the end of what may be read, as of the last fetch; -1 unknown
 	inFlight   *batch    // being inserted or committed; at most one, so that offsets land in order
 	idle       chan struct{}
+	begun      bool // a batch has been cut
 	revoking   bool // no new batch
 	paused     bool
 	gone       chan struct{} // closed when the partition is no longer ours
@@ -102,7 +104,9 @@ func (p *partition) cut(cfg Config) *batch {
 		bounds:  bounds{topic: p.topic, partition: p.partition, start: p.next, end: p.queue[n-1].Offset + 1},
 		records: p.queue[:n:n],
 		bytes:   size,
+		first:   !p.begun,
 	}
+	p.begun = true
 	// A new slice, so that the records of the batch are not kept alive by the queue's array.
 	p.queue = append([]*kgo.Record(nil), p.queue[n:]...)
 	p.queueBytes -= size

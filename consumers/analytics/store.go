@@ -17,6 +17,8 @@ type store interface {
 	// with the same block and token, also after the first call has in fact succeeded: rows that are there already are then
 	// dropped. It honours ctx's deadline.
 	insert(ctx context.Context, b *block, token string) error
+	// offsets returns which offsets of the range have a row.
+	offsets(ctx context.Context, b bounds) ([]uint64, error)
 }
 
 type clickHouseStore struct {

@@ -122,7 +122,8 @@ func (p *pipeline) sendUnderFire(ctx context.Context, o options) error {
 		select {
 		case err := <-sent:
 			pause.Stop()
-			return errors.Join(fmt.Errorf("the store was done before all kills (%v): more events or a lower rate are needed", killed), err)
+			fmt.Printf("the store was done before all kills; a lower -rate leaves more time\nkilled %v\n", killed)
+			return given(err)
 		case <-pause.C:
 		}
 		v := p.victims[dice.IntN(len(p.victims))]
@@ -133,7 +134,11 @@ func (p *pipeline) sendUnderFire(ctx context.Context, o options) error {
 		killed[v.kind]++
 	}
 	fmt.Printf("killed %v\n", killed)
-	err := <-sent
+	return given(<-sent)
+}
+
+// given is storesim's end as an error of the run: that events were given up is none.
+func given(err error) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitGivenUp {
 		fmt.Println("some events were given up after all retries; only what was answered 200 must be there")
 		return nil
