@@ -65,6 +65,9 @@ func TestNothingIsCommittedBeforeTheReadBackHasSucceeded(t *testing.T) {
 		if tokens := st.seen(); !slices.Equal(tokens, []call{{"shopify.orders/0/0-5", 5}}) {
 			t.Errorf("inserts %v, want one: nothing was missing", tokens)
 		}
+		if asked != 4 {
+			t.Errorf("read back %d times, want until the fourth, which succeeds", asked)
+		}
 		mustStop(t, s)
 	})
 }
