@@ -41,9 +41,23 @@ func (p *pipeline) addVictim(kind string, proc *process) {
 		if err := proc.signal(syscall.SIGKILL); err != nil {
 			return err
 		}
-		time.Sleep(down)
+		if err := pause(ctx, down); err != nil {
+			return err
+		}
 		return proc.start(ctx)
 	}})
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // close stops everything, last started first, gracefully.
@@ -122,7 +136,9 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 			if err := p.kafka.Kill(i); err != nil { //nolint:contextcheck // a kill is not given up half way
 				return err
 			}
-			time.Sleep(down)
+			if err := pause(ctx, down); err != nil {
+				return err
+			}
 			// One broker at a time: with two of three gone nothing could be written, which is another test.
 			return errors.Join(p.kafka.Restart(ctx, i), p.kafka.WaitInSync(ctx))
 		}})
