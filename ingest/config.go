@@ -16,6 +16,7 @@ import (
 const (
 	maxAckTimeout = 4 * time.Second
 	minAckTimeout = 10 * time.Millisecond
+	maxLinger     = 100 * time.Millisecond
 )
 
 // Config is what an operator may change.
@@ -25,6 +26,7 @@ type Config struct {
 	SecretsFile      string          `mapstructure:"secrets_file" help:"YAML file with more secrets, for all shops (secrets: [..]) and per shop (shops: {name.myshopify.com: [..]}). Re-read within two seconds of a change; a broken file keeps the old secrets."`
 	MaxBodyBytes     int64           `mapstructure:"max_body_bytes" help:"Largest body accepted, in bytes; a larger one is answered 413. The Kafka topics must take it (see topics)."`
 	AckTimeout       time.Duration   `mapstructure:"ack_timeout" help:"How long a delivery may wait for Kafka's acknowledgement before it is answered 503; at most 4s, since Shopify gives up after 5s."`
+	Linger           time.Duration   `mapstructure:"linger" help:"How long the producer waits for more events of a partition before it sends, at most 100ms; every delivery waits that much longer. 0 suits a receiver with few connections at once."`
 	MaxConnections   int             `mapstructure:"max_connections" help:"Connections open at once; more wait to be accepted. It bounds what clients that send slowly can hold."`
 	MaxInFlight      int             `mapstructure:"max_in_flight" help:"Deliveries handled at once, counted from when their body is in; more are answered 503 at once."`
 	MaxInFlightBytes int64           `mapstructure:"max_in_flight_bytes" help:"Bytes of bodies held at once, those that wait for Kafka included; more are answered 503 at once."`
@@ -50,6 +52,7 @@ func DefaultConfig() Config {
 		Listen:           "127.0.0.1:8080",
 		MaxBodyBytes:     schemas.MaxBodyBytes,
 		AckTimeout:       3 * time.Second,
+		Linger:           400 * time.Microsecond,
 		MaxConnections:   8192,
 		MaxInFlight:      2048,
 		MaxInFlightBytes: 128 << 20,
@@ -82,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if c.AckTimeout < minAckTimeout || c.AckTimeout > maxAckTimeout {
 		bad("ack_timeout must be from %v to %v, is %v", minAckTimeout, maxAckTimeout, c.AckTimeout)
+	}
+	if c.Linger < 0 || c.Linger > maxLinger {
+		bad("linger must be from 0 to %v, is %v", maxLinger, c.Linger)
 	}
 	if c.MaxConnections < 1 {
 		bad("max_connections must be at least 1, is %d", c.MaxConnections)

@@ -85,8 +85,24 @@ func TestATopicThatComesLateIsWaitedFor(t *testing.T) {
 
 // A topic that takes nothing must cost only its own deliveries.
 func TestAStalledTopicDoesNotStopTheOthers(t *testing.T) {
-	h := start(t, func(c *ingest.Config) {
-		// The client backs off from a broker that refuses, healthy topics included, for up to half a second.
+	// The sick topic has a broker of its own: a produce request goes to one broker, and is refused here as a whole.
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(3, topicNames()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	for _, topic := range topicNames() {
+		for p := range int32(3) {
+			leader := int32(0)
+			if topic == "shopify.products" {
+				leader = 1
+			}
+			if err := kafka.MoveTopicPartition(topic, p, leader); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h := startOn(t, kafka, func(c *ingest.Config) {
 		c.MaxBodyBytes, c.MaxInFlightBytes, c.AckTimeout = 4000, 64<<10, 2*time.Second
 	})
 	h.want(200, webhook{body: orderBody}) // the client knows its topics

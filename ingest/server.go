@@ -89,7 +89,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 
 func (s *Server) kafkaOptions() []kgo.Opt {
 	opts := append([]kgo.Opt(nil), s.deps.KafkaOptions...)
-	return append(opts, producerOptions(s.cfg.MaxInFlightBytes)...)
+	return append(opts, producerOptions(s.cfg.MaxInFlightBytes, s.cfg.Linger)...)
 }
 
 // Addr returns the address of the public listener, or nil before Run has bound it.

@@ -49,7 +49,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.brokers, "brokers", "", "for the program itself: Kafka's addresses")
 	f.StringVar(&o.dir, "dir", "", "for the program itself: folder for data")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "measured time of each run")
-	f.DurationVar(&o.warmup, "warmup", 8*time.Second, "load before each measured run; a JVM needs it")
+	f.DurationVar(&o.warmup, "warmup", 20*time.Second, "load before each measured run; a JVM needs it")
 	f.IntVar(&o.connections, "connections", 64, "kept-alive connections")
 	f.StringVar(&sizes, "sizes", "2048,10240", "body sizes in bytes")
 	f.StringVar(&roles, "roles", "bare,embedded,embedded-fsync,ingest", "servers to measure; ingest is the one on a real Kafka")
