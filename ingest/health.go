@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"millrace/schemas"
 )
 
 const (
@@ -74,8 +72,8 @@ type room struct{ bytes, records atomic.Int64 }
 
 func newRooms(maxBytes int64) rooms {
 	s := rooms{maxBytes: maxBytes / topicShare, maxRecords: maxBufferedRecords / topicShare, topics: map[string]*room{}}
-	for _, d := range append(schemas.Domains(), schemas.DomainQuarantine) {
-		s.topics[d.KafkaTopic()] = &room{}
+	for _, topic := range kafkaTopics() {
+		s.topics[topic] = &room{}
 	}
 	return s
 }

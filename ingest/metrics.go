@@ -7,6 +7,36 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// Values of the label "result".
+const (
+	reloadDone   = "done"
+	reloadFailed = "failed"
+	lateStored   = "stored"
+	lateLost     = "lost"
+)
+
+// metrics are the receiver's own.
+type metrics struct {
+	requests  map[outcome]prometheus.Counter
+	events    *prometheus.CounterVec
+	seconds   prometheus.Histogram
+	ack       prometheus.Histogram
+	bytes     prometheus.Histogram
+	late      *prometheus.CounterVec
+	reloads   *prometheus.CounterVec
+	unknown   prometheus.Counter
+	fallbacks prometheus.Counter
+}
+
+// kafkaTopics returns every Kafka topic that the receiver writes to.
+func kafkaTopics() []string {
+	var names []string
+	for _, d := range append(schemas.Domains(), schemas.DomainQuarantine) {
+		names = append(names, d.KafkaTopic())
+	}
+	return names
+}
+
 // newMetrics registers the receiver's metrics. Every label value exists from the start, so that a rate does too.
 func newMetrics(reg prometheus.Registerer, s *Server) metrics {
 	f := promauto.With(reg)
@@ -58,8 +88,8 @@ func newMetrics(reg prometheus.Registerer, s *Server) metrics {
 	for o := range s.answers {
 		m.requests[o] = requests.WithLabelValues(string(o))
 	}
-	for _, d := range append(schemas.Domains(), schemas.DomainQuarantine) {
-		m.events.WithLabelValues(d.KafkaTopic())
+	for _, topic := range kafkaTopics() {
+		m.events.WithLabelValues(topic)
 	}
 	for _, v := range []string{lateStored, lateLost} {
 		m.late.WithLabelValues(v)

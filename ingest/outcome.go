@@ -1,10 +1,6 @@
 package ingest
 
-import (
-	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "net/http"
 
 // outcome is how a request ended; it is the closed set of values of the metrics' and the log's "outcome".
 type outcome string
@@ -50,23 +46,4 @@ func answers() map[outcome]answer {
 		pathUnknown:     {status: http.StatusNotFound, text: "webhooks are posted to /webhooks or /webhooks/<topic>"},
 		handlerPanicked: {status: http.StatusInternalServerError, text: "internal error"},
 	}
-}
-
-const (
-	reloadDone   = "done"
-	reloadFailed = "failed"
-	lateStored   = "stored"
-	lateLost     = "lost"
-)
-
-type metrics struct {
-	requests  map[outcome]prometheus.Counter
-	events    *prometheus.CounterVec
-	seconds   prometheus.Histogram
-	ack       prometheus.Histogram
-	bytes     prometheus.Histogram
-	late      *prometheus.CounterVec
-	reloads   *prometheus.CounterVec
-	unknown   prometheus.Counter
-	fallbacks prometheus.Counter
 }

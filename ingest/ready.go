@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"millrace/schemas"
-
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -63,10 +61,7 @@ func (s *Server) Ready(ctx context.Context) error {
 }
 
 func topicsWritable(ctx context.Context, client *kgo.Client) error {
-	var names []string
-	for _, d := range append(schemas.Domains(), schemas.DomainQuarantine) {
-		names = append(names, d.KafkaTopic())
-	}
+	names := kafkaTopics()
 	topics, err := kadm.NewClient(client).ListTopics(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("ask Kafka for its topics: %w", err)

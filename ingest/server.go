@@ -44,7 +44,7 @@ type Server struct {
 	answers map[outcome]answer
 	limits  map[outcome]*rate.Limiter
 	bodies  *bodies
-	keys    keyrings
+	keys    atomic.Pointer[keyring] // swapped as a whole when the secrets file changes
 	cert    certificate
 	ready   readiness
 

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"hash"
 	"sync"
-	"sync/atomic"
 
 	"millrace/schemas/secret"
 )
@@ -69,9 +68,6 @@ func (k *keyring) authentic(shop string, body []byte, sum *[sha256.Size]byte) bo
 	}
 	return false
 }
-
-// keyrings is the current keyring, swapped as a whole when the secrets file changes.
-type keyrings struct{ atomic.Pointer[keyring] }
 
 // decodeSum decodes a signature header. Only the canonical padded form is accepted, as Shopify's own libraries do.
 func decodeSum(header string) (sum [sha256.Size]byte, ok bool) {
