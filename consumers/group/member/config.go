@@ -1,0 +1,61 @@
+package member
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is how a process is a member of its consumer group.
+type Config struct {
+	Group            string        `mapstructure:"group" help:"Kafka consumer group; all instances of one service share it. Topics for retries, dead letters and state are named after it."`
+	Protocol         string        `mapstructure:"protocol" help:"How the group shares partitions out: classic (cooperative, decided by the members), or consumer (KIP-848, decided by the brokers; needs Kafka 4.0, and its session timeout is a setting of the brokers)."`
+	InstanceID       string        `mapstructure:"instance_id" help:"Name of this instance that stays the same over restarts, e.g. the ordinal of a StatefulSet (static membership); empty for none. A restart within session_timeout then moves no partitions, and a transaction left open by a crash ends at once."`
+	SessionTimeout   time.Duration `mapstructure:"session_timeout" help:"Time without heartbeats after which the group gives this member's partitions to others; at least 1s, and within the broker's limits."`
+	CommitTimeout    time.Duration `mapstructure:"commit_timeout" help:"Deadline of one offset commit or transaction; at least 100ms."`
+	StopGrace        time.Duration `mapstructure:"stop_grace" help:"Time for finishing what is under way when the program is told to stop; what is not finished by then is read again at the next start."`
+	OffsetOutOfRange string        `mapstructure:"offset_out_of_range" help:"What to do when a committed offset is no longer in Kafka, so that events were lost unread: stop (with an error that says where) or earliest (log, count and go on at the oldest record)."`
+}
+
+// Values of Config.Protocol and Config.OffsetOutOfRange.
+const (
+	ProtocolClassic    = "classic"
+	ProtocolConsumer   = "consumer"
+	OutOfRangeStop     = "stop"
+	OutOfRangeEarliest = "earliest"
+)
+
+// DefaultConfig returns the settings of a member of the group.
+func DefaultConfig(group string) Config {
+	return Config{
+		Group:            group,
+		Protocol:         ProtocolClassic,
+		SessionTimeout:   10 * time.Second,
+		CommitTimeout:    5 * time.Second,
+		StopGrace:        5 * time.Second,
+		OffsetOutOfRange: OutOfRangeStop,
+	}
+}
+
+// Validate returns every problem at once, each with its key.
+func (c Config) Validate() error {
+	var errs []error
+	atLeast := func(key string, value, least time.Duration) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
+		}
+	}
+	if c.Group == "" {
+		errs = append(errs, errors.New("group must not be empty"))
+	}
+	if c.Protocol != ProtocolClassic && c.Protocol != ProtocolConsumer {
+		errs = append(errs, fmt.Errorf("protocol must be %s or %s, is %q", ProtocolClassic, ProtocolConsumer, c.Protocol))
+	}
+	atLeast("session_timeout", c.SessionTimeout, time.Second)
+	atLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
+	atLeast("stop_grace", c.StopGrace, 0)
+	if c.OffsetOutOfRange != OutOfRangeStop && c.OffsetOutOfRange != OutOfRangeEarliest {
+		errs = append(errs, fmt.Errorf("offset_out_of_range must be %s or %s, is %q", OutOfRangeStop, OutOfRangeEarliest, c.OffsetOutOfRange))
+	}
+	return errors.Join(errs...)
+}

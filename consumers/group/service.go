@@ -1,0 +1,60 @@
+package group
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Service is what its programmer says about a service; Config is what its operator says.
+type Service struct {
+	Name    string   // short and constant, e.g. "inventory": label of metrics and logs
+	Topics  []string // Kafka topics to read
+	Handler Handler
+
+	Emits []string // Kafka topics that the handler may emit to; they must exist
+	State bool     // keep a value per key; needs the state topics, see schemas.GroupTopics
+
+	// Dedupe drops repeats before the handler sees them; it makes State true.
+	Dedupe Dedupe
+	// Priority gives the class of a Shopify topic; nil: all are Normal. It orders the heads of different keys only.
+	Priority func(shopifyTopic string) Priority
+	// Gate stops the dispatch of all events while what the service needs is away; nil: never. See package outgoing.
+	Gate Gate
+}
+
+// Dedupe is how repeats are recognised. The memory is per key and travels with the state.
+type Dedupe struct {
+	// WebhookIDs is how many of the last webhook ids of a key are remembered; 0 for none. An event whose id is among them is
+	// skipped with the reason "duplicate".
+	WebhookIDs int
+	// UpdatedAt returns the version of an event's body; ok is false when it has none. An event with an older version than the
+	// newest that was handled for the key is skipped with the reason "stale". nil: not checked.
+	UpdatedAt func(e *Event) (version int64, ok bool)
+}
+
+// Priority is a class of events. Classes are weighted 8 : 4 : 1, so that none starves.
+type Priority uint8
+
+// The classes.
+const (
+	Normal Priority = iota
+	High
+	Low
+)
+
+// Gate tells how many events may be dispatched. An outgoing.Client is one.
+type Gate interface {
+	// Permits returns how many handlers may run at once: 0 while a breaker is open, a few while it is half open, -1 for no limit.
+	Permits() int
+	// Changed returns a channel that is closed when Permits has changed since the call.
+	Changed() <-chan struct{}
+}
+
+// Deps is what the program hands to a Runtime.
+type Deps struct {
+	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks; not group or topics
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}

@@ -1,0 +1,81 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A handler's error is its verdict:
+//
+//	nil          done
+//	Skip         done, and counted by its reason
+//	Permanent    to the dead-letter topic now
+//	NotReady     out of order: again after a wait, no attempt burned, at most Config.Retry.NotReadyMax in all
+//	Unavailable  what the handler needs is away (an open breaker, a rate limit): again after a wait, no attempt burned, without limit
+//	any other    again by Config.Retry.Schedule, and to the dead-letter topic after the last attempt
+//
+// All of them may be wrapped; the outermost counts.
+
+// verdict is an error with a meaning to the runtime.
+type verdict struct {
+	kind   verdictKind
+	after  time.Duration
+	reason string
+	err    error
+}
+
+type verdictKind uint8
+
+const (
+	verdictSkip verdictKind = iota + 1
+	verdictPermanent
+	verdictNotReady
+	verdictUnavailable
+)
+
+func (v *verdict) Error() string {
+	if v.err != nil {
+		return v.err.Error()
+	}
+	return v.reason
+}
+
+func (v *verdict) Unwrap() error { return v.err }
+
+// Skip means that there is nothing to do for the event. The reason becomes a label of a metric: one of a few constant words.
+// What the handler emitted or stored before is kept.
+func Skip(reason string) error { return &verdict{kind: verdictSkip, reason: reason} }
+
+// Permanent means that no repeat can help: the event goes to the dead-letter topic now. A nil err is a mistake of the handler
+// and is permanent too.
+func Permanent(err error) error {
+	if err == nil {
+		err = errors.New("permanent failure without a reason")
+	}
+	return &verdict{kind: verdictPermanent, err: err}
+}
+
+// NotReady means that the event came before one it needs. It comes back after the wait, without burning an attempt; when it
+// has waited for Config.Retry.NotReadyMax in all, it goes to the dead-letter topic.
+func NotReady(after time.Duration, format string, args ...any) error {
+	return &verdict{kind: verdictNotReady, after: after, err: fmt.Errorf(format, args...)}
+}
+
+// Unavailable means that the handler could not try at all, err says why. The event comes back after the wait, without burning an
+// attempt and without limit: an outage is not the event's fault.
+func Unavailable(after time.Duration, err error) error {
+	if err == nil {
+		err = errors.New("unavailable")
+	}
+	return &verdict{kind: verdictUnavailable, after: after, err: err}
+}
+
+// asVerdict returns the outermost verdict in err, or nil.
+func asVerdict(err error) *verdict {
+	var v *verdict
+	if errors.As(err, &v) {
+		return v
+	}
+	return nil
+}

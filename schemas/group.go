@@ -1,0 +1,86 @@
+package schemas
+
+import (
+	"fmt"
+	"maps"
+)
+
+// Topics that belong to a consumer group. Each has the partitions of the topic it stands beside, and a record stands in the
+// partition with the number of its source.
+//
+// The state topic is one per source topic, not one per group: a group that reads two topics may have partition p of one at one
+// member and partition p of the other at another, and each must be able to restore its part without the other's.
+
+// RetryTopic holds what a group has put off: its key is RetryKey, its value the body; a record without a value says that the event
+// is no longer waiting. It is compacted.
+func RetryTopic(topic, group string) string { return topic + "." + group + ".retry" }
+
+// DeadLetterTopic holds what a group gave up: key, value and headers are the source record's, with the headers HeaderSource*,
+// HeaderError* and so on added. A record with HeaderResolution says that the letter with the same source offset is settled.
+func DeadLetterTopic(topic, group string) string { return topic + "." + group + ".dlq" }
+
+// StateTopic holds the newest state of each key. It is compacted.
+func StateTopic(topic, group string) string { return topic + "." + group + ".state" }
+
+// RetryKey is the key of a waiting event: unique, so that compaction keeps each until it is settled.
+func RetryKey(key []byte, offset int64) []byte { return fmt.Appendf(nil, "%s#%d", key, offset) }
+
+// Headers that a record in a retry or dead-letter topic carries beside its own. Times are RFC 3339, UTC, nanoseconds; numbers are
+// decimal.
+const (
+	HeaderSourceTopic     = "millrace_source_topic"
+	HeaderSourcePartition = "millrace_source_partition"
+	HeaderSourceOffset    = "millrace_source_offset"
+	HeaderAttempts        = "millrace_attempts"      // tries that burned an attempt
+	HeaderFirstFailure    = "millrace_first_failure" // time
+	HeaderLastFailure     = "millrace_last_failure"  // time
+	HeaderErrorClass      = "millrace_error_class"   // permanent, exhausted, not_ready, panic, unreadable, too_large
+	HeaderError           = "millrace_error"         // text, cut at 1000 bytes
+
+	HeaderRetryDue    = "millrace_retry_due"    // time; missing: behind another event of its key
+	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, without a body; what is behind it waits for a person
+	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" (with the body) or "drop" (without a value). The owner of
+	// the partition follows them; records without it are its own.
+	HeaderRetryBy = "millrace_retry_by"
+
+	HeaderResolution     = "millrace_resolution"      // in a dead-letter topic: redriven or dropped; the record has no value
+	HeaderResolutionBy   = "millrace_resolution_by"   // user@host
+	HeaderResolutionTime = "millrace_resolution_time" // time
+)
+
+// Values of HeaderRetryBy and HeaderResolution.
+const (
+	RetryByRedrive     = "redrive"
+	RetryByDrop        = "drop"
+	ResolutionRedriven = "redriven"
+	ResolutionDropped  = "dropped"
+)
+
+// deadLetterRoomBytes is what the added headers of a retry record or dead letter may take beyond the largest event.
+const deadLetterRoomBytes = 16 << 10
+
+// GroupTopics returns the topics of a group that reads topics: retry and dead letters for each, and state where it keeps some.
+// The error is that of PlanOptions.Validate.
+func GroupTopics(group string, topics []string, state bool, o PlanOptions) ([]TopicSpec, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("plan topics of group %s: %w", group, err)
+	}
+	var plan []TopicSpec
+	for _, t := range topics {
+		add := func(name string, configs map[string]string) {
+			c := topicConfigs(o, RetentionForever)
+			c["max.message.bytes"] = fmt.Sprint(MaxMessageBytes + deadLetterRoomBytes)
+			maps.Copy(c, configs)
+			plan = append(plan, TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: c})
+		}
+		// A waiting event must never expire, however long it waits: compaction removes what is settled, and segments are rolled
+		// early so that it can.
+		compacted := map[string]string{"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
+		add(RetryTopic(t, group), compacted)
+		add(DeadLetterTopic(t, group), nil) // kept until a person removes them: no event is lost
+		if state {
+			add(StateTopic(t, group), compacted)
+		}
+	}
+	return plan, nil
+}
