@@ -36,12 +36,29 @@ var pom []byte
 //go:embed libs.sha256
 var libSums string
 
-// Libs returns the directory of Kafka's jars, which it fetches with mvn on first use; progress gets a line then. Programs that
+// Jars are programs from Maven Central, each file of them pinned.
+type Jars struct {
+	Name, Version string // e.g. Apache Kafka, 4.1.0
+	Folder        string // of its own in the cache
+	POM           []byte // names them as dependencies
+	Sums          string // lines of "<sha256 in hex>  <file>"
+}
+
+func kafkaJars() Jars {
+	return Jars{Name: "Apache Kafka", Version: Version, Folder: Version, POM: pom, Sums: libSums}
+}
+
+// Libs returns the directory of Kafka's jars, see Jars.Dir.
+func Libs(ctx context.Context, progress io.Writer) (string, error) {
+	return kafkaJars().Dir(ctx, progress)
+}
+
+// Dir returns the directory of the jars, which it fetches with mvn on first use; progress gets a line then. Programs that
 // call it at the same time share one fetch.
 //
-// Every call checks every jar against the pinned SHA-256 sums (0.2 s); a file that differs, is missing or does not belong
-// there is named in the error. Without Java or Maven the error wraps ErrUnavailable.
-func Libs(ctx context.Context, progress io.Writer) (string, error) {
+// Every call checks every jar against the pinned SHA-256 sums (Kafka's take 0.2 s); a file that differs, is missing or does not
+// belong there is named in the error. Without Java or Maven the error wraps ErrUnavailable.
+func (j Jars) Dir(ctx context.Context, progress io.Writer) (string, error) {
 	base, err := cacheDir()
 	if err != nil {
 		return "", err
@@ -49,32 +66,32 @@ func Libs(ctx context.Context, progress io.Writer) (string, error) {
 	if err := checkJava(ctx); err != nil {
 		return "", err
 	}
-	return libsIn(ctx, base, progress, fetch)
+	return j.in(ctx, base, progress, j.fetch)
 }
 
-// libsIn is Libs for a given cache; get puts the jars into an empty directory.
-func libsIn(ctx context.Context, base string, progress io.Writer, get func(ctx context.Context, dir string) error) (string, error) {
-	dir := filepath.Join(base, Version)
+// in is Dir for a given cache; get puts the jars into an empty directory.
+func (j Jars) in(ctx context.Context, base string, progress io.Writer, get func(ctx context.Context, dir string) error) (string, error) {
+	dir := filepath.Join(base, j.Folder)
 	unlock, err := lockDir(ctx, base)
 	if err != nil {
-		return "", fmt.Errorf("fetch kafka %s: %w", Version, err)
+		return "", fmt.Errorf("fetch %s %s: %w", j.Name, j.Version, err)
 	}
 	defer unlock()
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(progress, "fetching Apache Kafka %s (54 MB) with mvn into %s\n", Version, dir)
-		if err := install(ctx, base, dir, get); err != nil {
-			return "", fmt.Errorf("fetch kafka %s: %w", Version, err)
+		fmt.Fprintf(progress, "fetching %s %s with mvn into %s\n", j.Name, j.Version, dir)
+		if err := j.install(ctx, base, dir, get); err != nil {
+			return "", fmt.Errorf("fetch %s %s: %w", j.Name, j.Version, err)
 		}
 		return dir, nil
 	}
-	if err := verify(dir, libSums); err != nil {
-		return "", fmt.Errorf("the cached kafka %s is not the pinned one, remove %s to fetch it again: %w", Version, dir, err)
+	if err := verify(dir, j.Sums); err != nil {
+		return "", fmt.Errorf("the cached %s %s is not the pinned one, remove %s to fetch it again: %w", j.Name, j.Version, dir, err)
 	}
 	return dir, nil
 }
 
 // install fetches into a directory beside dir and renames it only when all sums agree, so that a dir that exists is whole.
-func install(ctx context.Context, base, dir string, get func(ctx context.Context, dir string) error) error {
+func (j Jars) install(ctx context.Context, base, dir string, get func(ctx context.Context, dir string) error) error {
 	tmp, err := os.MkdirTemp(base, "fetch-")
 	if err != nil {
 		return err
@@ -84,18 +101,18 @@ func install(ctx context.Context, base, dir string, get func(ctx context.Context
 		return err
 	}
 	jars := filepath.Join(tmp, "libs")
-	if err := verify(jars, libSums); err != nil {
+	if err := verify(jars, j.Sums); err != nil {
 		return err
 	}
 	return os.Rename(jars, dir)
 }
 
-// fetch lets Maven copy the jars of pom.xml to dir/libs.
-func fetch(ctx context.Context, dir string) error {
+// fetch lets Maven copy the jars of the POM to dir/libs.
+func (j Jars) fetch(ctx context.Context, dir string) error {
 	if _, err := exec.LookPath("mvn"); err != nil {
-		return fmt.Errorf("%w: install Maven (mvn), which fetches Kafka's jars: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: install Maven (mvn), which fetches the jars: %w", ErrUnavailable, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), pom, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), j.POM, 0o600); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
@@ -115,7 +132,7 @@ func verify(dir, sums string) error {
 	for lines.Scan() {
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
 		if !ok {
-			return fmt.Errorf("libs.sha256: unreadable line %q", lines.Text())
+			return fmt.Errorf("the pinned sums: unreadable line %q", lines.Text())
 		}
 		want[name] = sum
 	}

@@ -46,7 +46,7 @@ func TestProgramsThatNeedTheJarsAtOnceFetchThemOnce(t *testing.T) {
 	for range 5 {
 		// Each has its own descriptor of the lock file, as five programs would.
 		wg.Go(func() {
-			dir, err := libsIn(t.Context(), base, io.Discard, counted)
+			dir, err := kafkaJars().in(t.Context(), base, io.Discard, counted)
 			if err != nil || dir != filepath.Join(base, Version) {
 				t.Errorf("libs %q: %v", dir, err)
 			}
@@ -75,7 +75,7 @@ func TestAJarThatIsNotThePinnedOneIsNamed(t *testing.T) {
 		t.Run(name+" while it was fetched", func(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()
-			_, err := libsIn(t.Context(), base, io.Discard, func(ctx context.Context, dir string) error {
+			_, err := kafkaJars().in(t.Context(), base, io.Discard, func(ctx context.Context, dir string) error {
 				return errors.Join(get(ctx, dir), tc.spoil(filepath.Join(dir, "libs")))
 			})
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -91,14 +91,14 @@ func TestAJarThatIsNotThePinnedOneIsNamed(t *testing.T) {
 		t.Run(name+" in the cache", func(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()
-			dir, err := libsIn(t.Context(), base, io.Discard, get)
+			dir, err := kafkaJars().in(t.Context(), base, io.Discard, get)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := tc.spoil(dir); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := libsIn(t.Context(), base, io.Discard, get); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "remove "+dir) {
+			if _, err := kafkaJars().in(t.Context(), base, io.Discard, get); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "remove "+dir) {
 				t.Errorf("got %v, want %q and how to go on", err, tc.want)
 			}
 		})
@@ -115,7 +115,7 @@ func TestWaitingForAnotherFetchEndsWithTheContext(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := libsIn(ctx, base, io.Discard, nil); !errors.Is(err, context.Canceled) {
+	if _, err := kafkaJars().in(ctx, base, io.Discard, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -126,7 +126,7 @@ func TestMissingProgramsAreNamed(t *testing.T) {
 	if _, err := Libs(t.Context(), io.Discard); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "install Java 17") {
 		t.Errorf("without java: %v", err)
 	}
-	if err := fetch(t.Context(), t.TempDir()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "install Maven") {
+	if err := kafkaJars().fetch(t.Context(), t.TempDir()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "install Maven") {
 		t.Errorf("without mvn: %v", err)
 	}
 }
