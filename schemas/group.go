@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"maps"
+	"strconv"
 )
 
 // Topics that belong to a consumer group. Each has the partitions of the topic it stands beside, and a record stands in the
@@ -11,12 +12,16 @@ import (
 // The state topic is one per source topic, not one per group: a group that reads two topics may have partition p of one at one
 // member and partition p of the other at another, and each must be able to restore its part without the other's.
 
-// RetryTopic holds what a group has put off: its key is RetryKey, its value the body; a record without a value says that the event
-// is no longer waiting. It is compacted.
+// RetryTopic holds what a group has put off: its key is RetryKey, its value the body; a record without a value (null) says that the
+// event is no longer waiting. It is compacted, so a place that must be kept without a body (HeaderRetryParked) has an empty value,
+// never null: the broker would remove a null one with the tombstones, a day later.
 func RetryTopic(topic, group string) string { return topic + "." + group + ".retry" }
 
 // DeadLetterTopic holds what a group gave up: key, value and headers are the source record's, with the headers HeaderSource*,
-// HeaderError* and so on added. A record with HeaderResolution says that the letter with the same source offset is settled.
+// HeaderError* and so on added; where the value is left out (ClassTooLarge), key and headers are still there. A record with
+// HeaderResolution says that the letters before it with the same source offset are settled; an event that fails again after it was
+// redriven is a new letter. The topic's own name tells the source topic and the record's partition the source partition, so a
+// letter is named by the source offset in its headers, and a record without one is none.
 func DeadLetterTopic(topic, group string) string { return topic + "." + group + ".dlq" }
 
 // StateTopic holds the newest state of each key. It is compacted.
@@ -26,7 +31,7 @@ func StateTopic(topic, group string) string { return topic + "." + group + ".sta
 func RetryKey(key []byte, offset int64) []byte { return fmt.Appendf(nil, "%s#%d", key, offset) }
 
 // Headers that a record in a retry or dead-letter topic carries beside its own. Times are RFC 3339, UTC, nanoseconds; numbers are
-// decimal.
+// decimal. GroupHeaders describes each.
 const (
 	HeaderSourceTopic     = "millrace_source_topic"
 	HeaderSourcePartition = "millrace_source_partition"
@@ -34,11 +39,11 @@ const (
 	HeaderAttempts        = "millrace_attempts"      // tries that burned an attempt
 	HeaderFirstFailure    = "millrace_first_failure" // time
 	HeaderLastFailure     = "millrace_last_failure"  // time
-	HeaderErrorClass      = "millrace_error_class"   // permanent, exhausted, not_ready, panic, unreadable, too_large
+	HeaderErrorClass      = "millrace_error_class"   // one of ErrorClasses
 	HeaderError           = "millrace_error"         // text, cut at 1000 bytes
 
 	HeaderRetryDue    = "millrace_retry_due"    // time; missing: behind another event of its key
-	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, without a body; what is behind it waits for a person
+	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, with an empty value; what is behind it waits for a person
 	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" (with the body) or "drop" (without a value). The owner of
 	// the partition follows them; records without it are its own.
 	HeaderRetryBy = "millrace_retry_by"
@@ -56,6 +61,21 @@ const (
 	ResolutionDropped  = "dropped"
 )
 
+// Values of HeaderErrorClass: why an event became a dead letter.
+const (
+	ClassPermanent  = "permanent"  // the handler said that no repeat can help
+	ClassExhausted  = "exhausted"  // the last attempt of the schedule failed
+	ClassNotReady   = "not_ready"  // what the event needs did not come in time
+	ClassPanic      = "panic"      // the handler panicked
+	ClassUnreadable = "unreadable" // the record's headers are not those of an event
+	ClassTooLarge   = "too_large"  // too large to be put off or set aside with its body: the letter has no value
+)
+
+// ErrorClasses returns the values of HeaderErrorClass.
+func ErrorClasses() []string {
+	return []string{ClassPermanent, ClassExhausted, ClassNotReady, ClassPanic, ClassUnreadable, ClassTooLarge}
+}
+
 // deadLetterRoomBytes is what the added headers of a retry record or dead letter may take beyond the largest event.
 const deadLetterRoomBytes = 16 << 10
 
@@ -69,7 +89,7 @@ func GroupTopics(group string, topics []string, state bool, o PlanOptions) ([]To
 	for _, t := range topics {
 		add := func(name string, configs map[string]string) {
 			c := topicConfigs(o, RetentionForever)
-			c["max.message.bytes"] = fmt.Sprint(MaxMessageBytes + deadLetterRoomBytes)
+			c["max.message.bytes"] = strconv.Itoa(MaxMessageBytes + deadLetterRoomBytes)
 			maps.Copy(c, configs)
 			plan = append(plan, TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: c})
 		}

@@ -30,3 +30,24 @@ func Headers() []HeaderSpec {
 		{HeaderQuarantineOffset, false, "only in `shopify.quarantine`, set by consumers: its offset, decimal"},
 	}
 }
+
+// GroupHeaders returns the headers that a consumer group adds to a record that it puts off or gives up, and those of the records
+// that settle one. An event on its way back has none of them but what a retry record needs.
+func GroupHeaders() []HeaderSpec {
+	return []HeaderSpec{
+		{HeaderSourceTopic, true, "Kafka topic that the event was read from"},
+		{HeaderSourcePartition, true, "its partition, decimal"},
+		{HeaderSourceOffset, true, "its offset, decimal; with the two above it names the event, and a dead letter within its group"},
+		{HeaderAttempts, false, "tries that burned an attempt, decimal"},
+		{HeaderFirstFailure, false, "when the first try failed; RFC 3339, UTC, nanoseconds, as all times here"},
+		{HeaderLastFailure, false, "when the last try failed"},
+		{HeaderErrorClass, false, "why: `permanent`, `exhausted`, `not_ready`, `panic`, `unreadable` or `too_large` (then the letter has no value)"},
+		{HeaderError, false, "the error's text, cut at 1000 bytes"},
+		{HeaderRetryDue, false, "only in a retry topic: when the next try is due; missing while the event stands behind another of its key"},
+		{HeaderRetryParked, false, "only in a retry topic: `1` where a dead letter keeps its key's place; the value is empty, not null"},
+		{HeaderRetryBy, false, "only in a retry topic: a person has sent the event back (`redrive`) or given it up for good (`drop`, no value)"},
+		{HeaderResolution, false, "only in a dead-letter topic, on a record without a value: the letter is `redriven` or `dropped`"},
+		{HeaderResolutionBy, false, "by whom, `user@host`"},
+		{HeaderResolutionTime, false, "and when"},
+	}
+}
