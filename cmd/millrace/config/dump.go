@@ -61,7 +61,7 @@ func node(field reflect.Value, k kind) *yaml.Node {
 	case kindList:
 		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for i := range field.Len() {
-			list.Content = append(list.Content, node(field.Index(i), kindText))
+			list.Content = append(list.Content, node(field.Index(i), elementKind(field.Type())))
 		}
 		return list
 	case kindText:

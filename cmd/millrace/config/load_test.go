@@ -42,12 +42,14 @@ type sampleStore struct {
 	Parts    int32   `mapstructure:"parts" help:"Parts."`
 	Port     uint16  `mapstructure:"port" help:"Port."`
 	Fsync    bool    `mapstructure:"fsync" help:"Sync."`
+
+	Waits []time.Duration `mapstructure:"waits" help:"Waits."`
 }
 
 func defaultSample() sample {
 	return sample{
 		Kafka: sampleKafka{Brokers: []string{"a:1", "b:2"}, Timeout: 5 * time.Minute},
-		Store: sampleStore{Rows: 100, MaxBytes: 10 << 20, Share: 0.5, Parts: 24, Port: 80},
+		Store: sampleStore{Rows: 100, MaxBytes: 10 << 20, Share: 0.5, Parts: 24, Port: 80, Waits: []time.Duration{0, 2 * time.Second}},
 	}
 }
 
@@ -120,10 +122,10 @@ func TestEachLayerWinsOverTheOneBelow(t *testing.T) {
 func TestEveryFormatOfFileIsRead(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"c.yaml": "kafka: {brokers: [x:1], timeout: 3s}\nstore: {max_bytes: 64KiB, fsync: true, port: 8080}\n",
-		"c.yml":  "kafka:\n  brokers: 'x:1'\n  timeout: 3s\nstore:\n  max_bytes: 65536\n  fsync: 'true'\n  port: '8080'\n",
-		"c.toml": "[kafka]\nbrokers = ['x:1']\ntimeout = '3s'\n[store]\nmax_bytes = '64KiB'\nfsync = true\nport = 8080\n",
-		"c.json": `{"kafka":{"brokers":["x:1"],"timeout":"3s"},"store":{"max_bytes":65536,"fsync":true,"port":8080}}`,
+		"c.yaml": "kafka: {brokers: [x:1], timeout: 3s}\nstore: {max_bytes: 64KiB, fsync: true, port: 8080, waits: [1s, 90s]}\n",
+		"c.yml":  "kafka:\n  brokers: 'x:1'\n  timeout: 3s\nstore:\n  max_bytes: 65536\n  fsync: 'true'\n  port: '8080'\n  waits: 1s,1m30s\n",
+		"c.toml": "[kafka]\nbrokers = ['x:1']\ntimeout = '3s'\n[store]\nmax_bytes = '64KiB'\nfsync = true\nport = 8080\nwaits = ['1s', '90s']\n",
+		"c.json": `{"kafka":{"brokers":["x:1"],"timeout":"3s"},"store":{"max_bytes":65536,"fsync":true,"port":8080,"waits":["1s","90s"]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,6 +136,7 @@ func TestEveryFormatOfFileIsRead(t *testing.T) {
 			want := defaultSample()
 			want.Kafka.Brokers, want.Kafka.Timeout = []string{"x:1"}, 3*time.Second
 			want.Store.MaxBytes, want.Store.Fsync, want.Store.Port = 64<<10, true, 8080
+			want.Store.Waits = []time.Duration{time.Second, 90 * time.Second}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("load() (-want, +got):\n%s", diff)
 			}
@@ -160,6 +163,8 @@ func TestEveryKindIsReadFromTextAndRefusesWhatItIsNot(t *testing.T) {
 		"MILLRACE_STORE_SHARE=NaN":                    "store.share must be a number, is \"NaN\"",
 		"MILLRACE_STORE_FSYNC=yes":                    "store.fsync must be true or false, is \"yes\"",
 		"MILLRACE_STORE_FSYNC=":                       "", // empty is unset
+		"MILLRACE_STORE_WAITS=0s,2s, 1m30s":           "",
+		"MILLRACE_STORE_WAITS=0s,2":                   "store.waits [1] must be a duration with its unit, such as 500ms, 3s or 168h, is \"2\"",
 		"MILLRACE_KAFKA_SASL_PASSWORD=" + secret.Mask: "kafka.sasl.password is the mask that `config dump` prints",
 		"MILLRACE_KAFKA_SASL_OLD=a," + secret.Mask:    "kafka.sasl.old is the mask that `config dump` prints",
 	} {
@@ -315,7 +320,7 @@ func TestADumpMasksSecretsTellsOriginsAndLoadsAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# environment MILLRACE_STORE_SHARE", "max_bytes: 10MiB # default", `user: "null"`, "timeout: 1m30s"} {
+	for _, want := range []string{"# environment MILLRACE_STORE_SHARE", "max_bytes: 10MiB # default", `user: "null"`, "timeout: 1m30s", "waits: [0s, 2s] # default"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("dump has no %q:\n%s", want, text)
 		}

@@ -143,9 +143,17 @@ func kindOf(t reflect.Type, key string) kind {
 		}
 		return kindInteger
 	case reflect.Slice:
-		if t.Elem().Kind() == reflect.String {
+		if t.Elem().Kind() == reflect.String || t.Elem() == reflect.TypeFor[time.Duration]() {
 			return kindList
 		}
 	}
 	panic(fmt.Sprintf("config: setting %s has type %s, which no text stands for", key, t))
+}
+
+// elementKind is the kind of what a list holds.
+func elementKind(list reflect.Type) kind {
+	if list.Elem() == reflect.TypeFor[time.Duration]() {
+		return kindDuration
+	}
+	return kindText
 }

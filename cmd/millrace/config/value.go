@@ -113,12 +113,15 @@ func setList(field reflect.Value, raw any) error {
 			}
 		}
 	}
-	list := reflect.MakeSlice(field.Type(), 0, len(items))
-	for _, item := range items {
-		if isSecret(field.Type()) && item == secret.Mask {
-			return errMasked
+	list := reflect.MakeSlice(field.Type(), len(items), len(items))
+	for i, item := range items {
+		err := set(list.Index(i), elementKind(field.Type()), item)
+		if errors.Is(err, errMasked) {
+			return err // the dump masks a list of secrets as a whole
 		}
-		list = reflect.Append(list, reflect.ValueOf(item).Convert(field.Type().Elem()))
+		if err != nil {
+			return fmt.Errorf("[%d] %w", i, err)
+		}
 	}
 	field.Set(list)
 	return nil
@@ -178,7 +181,7 @@ func format(field reflect.Value, k kind) string {
 	case kindList:
 		items := make([]string, 0, field.Len())
 		for i := range field.Len() {
-			items = append(items, format(field.Index(i), kindText))
+			items = append(items, format(field.Index(i), elementKind(field.Type())))
 		}
 		return strings.Join(items, ",")
 	case kindDuration:
