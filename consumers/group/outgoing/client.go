@@ -1,0 +1,161 @@
+package outgoing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"millrace/consumers/group"
+)
+
+// Deps is what the program hands to a Client.
+type Deps struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Client guards the calls to one dependency. It is safe for concurrent use, has no goroutines and needs no closing.
+type Client struct {
+	name string
+	cfg  Config
+	log  *slog.Logger
+	m    *metrics
+
+	places bulkhead.Bulkhead[any]
+	whole  *breaker
+	rate   *rate.Limiter // nil without a limit
+	hold   hold          // for calls without a shop
+	shops  *shops
+	blame  blame
+
+	permits atomic.Int64
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when permits has changed
+}
+
+var _ group.Gate = (*Client)(nil)
+
+// New returns a Client for the dependency called name, which must be another for each Client of a Registerer.
+func New(name string, cfg Config, d Deps) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configure calls to %s: %w", name, err)
+	}
+	if name == "" || d.Logger == nil || d.Registerer == nil {
+		return nil, errors.New("configure calls: name, logger and registerer are needed")
+	}
+	c := &Client{
+		name: name, cfg: cfg, log: d.Logger.With("dependency", name), m: newMetrics(name, d.Registerer),
+		places:  bulkhead.New[any](uint(cfg.Concurrency)),
+		rate:    limiter(cfg.Rate, cfg.Burst),
+		blame:   blame{window: cfg.Breaker.Window},
+		changed: make(chan struct{}),
+	}
+	c.permits.Store(-1)
+	c.whole = newBreaker(cfg.Breaker, c.onWhole)
+	c.shops = newShops(cfg.MaxShops, c.newShop, c.forgetShop)
+	return c, nil
+}
+
+func limiter(perSecond float64, burst int) *rate.Limiter {
+	if perSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), burst)
+}
+
+// Permits implements group.Gate: 0 while the breaker of the whole dependency is open, the number of trials while it is half open,
+// -1 while it is closed. To wait for a change, call Changed first.
+func (c *Client) Permits() int { return int(c.permits.Load()) }
+
+// Changed implements group.Gate.
+func (c *Client) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// Do calls f, for an event of shop; "" stands for none. It returns f's error, or, when the call was not made, group.Unavailable
+// wrapping ErrRefused, or ctx's error when ctx ended before the call. The context of f ends with Config.Timeout. f must obey it,
+// and must not call Do.
+//
+// An error of f is a failure of the dependency unless it is marked with Answered, or ctx was cancelled. The deadline of ctx counts
+// like the timeout: a dependency that hangs must not pass for healthy because the handler's time is shorter.
+func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context) error) error {
+	if err := c.places.AcquirePermitWithMaxWait(ctx, c.cfg.MaxWait); err != nil {
+		if errors.Is(err, bulkhead.ErrFull) {
+			return c.refuse(refusedBulkhead, c.cfg.MaxWait)
+		}
+		return fmt.Errorf("%s: wait for a place: %w", c.name, err)
+	}
+	defer c.places.ReleasePermit()
+	a := admission{client: c, name: shop, result: resultPanic}
+	if shop != "" {
+		a.shop = c.shops.get(shop)
+	}
+	defer a.settle()
+	if err := a.enter(ctx); err != nil {
+		return err
+	}
+	return a.call(ctx, f)
+}
+
+func (c *Client) newShop(name string) *shop {
+	s := &shop{name: name, limiter: limiter(c.cfg.ShopRate, c.cfg.ShopBurst)}
+	if c.cfg.Breaker.PerShop {
+		s.breaker = newBreaker(c.cfg.Breaker, func(t transition) {
+			switch {
+			case t.from == closed:
+				c.m.openShops.Inc()
+			case t.to == closed:
+				c.m.openShops.Dec()
+			}
+			c.logTransition(t, slog.String("shop", name))
+		})
+	}
+	return s
+}
+
+func (c *Client) forgetShop(s *shop) {
+	if s.breaker != nil && s.breaker.retire() != closed {
+		c.m.openShops.Dec()
+	}
+}
+
+// onWhole follows the breaker of the whole dependency. While it is open nothing is dispatched, so that no call would begin the
+// trial: a timer does.
+func (c *Client) onWhole(t transition) {
+	permits := int64(-1)
+	switch t.to {
+	case open:
+		permits = 0
+		time.AfterFunc(t.delay, c.whole.tryHalfOpen)
+	case halfOpen:
+		permits = int64(c.cfg.Breaker.HalfOpenCalls)
+	case closed:
+	}
+	c.m.state.Set(float64(t.to))
+	c.mu.Lock()
+	c.permits.Store(permits)
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
+	c.logTransition(t)
+}
+
+func (c *Client) logTransition(t transition, attrs ...slog.Attr) {
+	attrs = append(attrs, slog.String("from", t.from.String()), slog.String("to", t.to.String()))
+	level := slog.LevelInfo
+	if t.to == open {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Float64("failure_rate", t.failureRate), slog.Duration("trial_in", t.delay))
+	}
+	c.log.LogAttrs(context.Background(), level, "breaker changed", attrs...)
+}

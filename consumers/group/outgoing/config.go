@@ -1,0 +1,97 @@
+package outgoing
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Config is how calls to one dependency are limited.
+type Config struct {
+	Timeout     time.Duration `mapstructure:"timeout" help:"Longest time for one call, after which it is cancelled and counts as failed; at least 1ms."`
+	Concurrency int           `mapstructure:"concurrency" help:"Calls under way at once; 1 to 65536."`
+	MaxWait     time.Duration `mapstructure:"max_wait" help:"Longest time that an event waits inside a call for a free place or a rate limit; beyond it the event is put back, without burning an attempt; 0 to 10s."`
+	Rate        float64       `mapstructure:"rate" help:"Calls started per second, in all; 0 for no limit."`
+	Burst       int           `mapstructure:"burst" help:"Calls that may be started at once after a pause, in all; at least 1."`
+	ShopRate    float64       `mapstructure:"shop_rate" help:"Calls started per second for one shop; 0 for no limit."`
+	ShopBurst   int           `mapstructure:"shop_burst" help:"Calls that may be started at once after a pause for one shop; at least 1."`
+	MaxShops    int           `mapstructure:"max_shops" help:"Shops whose limits and breakers are remembered, the last used ones; 1 to 1000000."`
+	Breaker     BreakerConfig `mapstructure:"breaker"`
+}
+
+// BreakerConfig is when calling stops and how it begins again. Both levels use it.
+type BreakerConfig struct {
+	FailureRatio  float64       `mapstructure:"failure_ratio" help:"Share of failed calls in the window at which the breaker opens; above 0, up to 1."`
+	MinimumCalls  int           `mapstructure:"minimum_calls" help:"Calls in the window below which the breaker does not open; 1 to 1000000."`
+	Window        time.Duration `mapstructure:"window" help:"Time over which calls are counted; at least 100ms."`
+	OpenDelay     time.Duration `mapstructure:"open_delay" help:"How long the breaker stays open before calls try whether the dependency is back; doubles each time they fail, up to open_delay_max; at least 10ms."`
+	OpenDelayMax  time.Duration `mapstructure:"open_delay_max" help:"Longest time that the breaker stays open between two trials; at least open_delay."`
+	HalfOpenCalls int           `mapstructure:"half_open_calls" help:"Calls under way at once in a trial, and successes that close the breaker; 1 to 1000."`
+	PerShop       bool          `mapstructure:"per_shop" help:"Keep a breaker per shop as well, for dependencies where a shop has a backend of its own: only the events of a shop whose calls fail wait."`
+}
+
+// DefaultConfig suits an HTTP service that answers in well under a second. The concurrency is that of a service's default, so
+// that the bulkhead refuses nothing unless one of them is changed. The longest open delay is what a service may need to notice
+// that an outage is over; a short one would have every waiting event of a shop that is away written anew again and again.
+func DefaultConfig() Config {
+	return Config{
+		Timeout:     5 * time.Second,
+		Concurrency: 256,
+		MaxWait:     250 * time.Millisecond,
+		Burst:       50,
+		ShopBurst:   10,
+		MaxShops:    10_000,
+		Breaker: BreakerConfig{
+			FailureRatio:  0.5,
+			MinimumCalls:  10,
+			Window:        10 * time.Second,
+			OpenDelay:     5 * time.Second,
+			OpenDelayMax:  30 * time.Second,
+			HalfOpenCalls: 3,
+			PerShop:       true,
+		},
+	}
+}
+
+// Validate returns every problem at once, each with its key.
+func (c Config) Validate() error {
+	var errs []error
+	between := func(key string, value, least, most int) {
+		if value < least || value > most {
+			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
+		}
+	}
+	atLeast := func(key string, value, least time.Duration) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
+		}
+	}
+	perSecond := func(key string, value float64) {
+		if !(value >= 0) || math.IsInf(value, 0) {
+			errs = append(errs, fmt.Errorf("%s must be a number of calls per second, or 0 for no limit, is %g", key, value))
+		}
+	}
+	atLeast("timeout", c.Timeout, time.Millisecond)
+	between("concurrency", c.Concurrency, 1, 1<<16)
+	if c.MaxWait < 0 || c.MaxWait > 10*time.Second {
+		errs = append(errs, fmt.Errorf("max_wait must be from 0 to 10s, is %s: what waits inside a call holds a place", c.MaxWait))
+	}
+	perSecond("rate", c.Rate)
+	between("burst", c.Burst, 1, math.MaxInt32)
+	perSecond("shop_rate", c.ShopRate)
+	between("shop_burst", c.ShopBurst, 1, math.MaxInt32)
+	between("max_shops", c.MaxShops, 1, 1_000_000)
+	b := c.Breaker
+	if !(b.FailureRatio > 0 && b.FailureRatio <= 1) {
+		errs = append(errs, fmt.Errorf("breaker.failure_ratio must be above 0 and at most 1, is %g", b.FailureRatio))
+	}
+	between("breaker.minimum_calls", b.MinimumCalls, 1, 1_000_000)
+	atLeast("breaker.window", b.Window, 100*time.Millisecond)
+	atLeast("breaker.open_delay", b.OpenDelay, 10*time.Millisecond)
+	if b.OpenDelayMax < b.OpenDelay {
+		errs = append(errs, fmt.Errorf("breaker.open_delay_max must be at least breaker.open_delay (%s), is %s", b.OpenDelay, b.OpenDelayMax))
+	}
+	between("breaker.half_open_calls", b.HalfOpenCalls, 1, 1000)
+	return errors.Join(errs...)
+}

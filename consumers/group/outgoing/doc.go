@@ -1,0 +1,20 @@
+// Package outgoing stands between a service and what it calls: it limits how many calls are under way (bulkhead), how many are
+// started per second, in all and per shop (rate limits), how long one may take (timeout), and stops calling what does not answer
+// (breakers).
+//
+// Guarantees:
+//
+//   - What it refuses costs no attempt: Do returns group.Unavailable with the time after which a call has a chance.
+//   - Two levels of breaker. The one of the whole dependency is the service's gate: while it is open nothing is dispatched. The one
+//     of a shop lets the events of that shop alone wait. A shop that fails while others succeed does not open the former.
+//   - Only what says something about the dependency counts: an error marked with Answered is a good answer to a bad request, and a
+//     call cut short because the service stops or gives the partition away is neither good nor bad. A timeout is bad.
+//   - While a breaker is half open, no more than the configured number of calls are under way through it.
+//
+// It does not repeat calls: that is the runtime's schedule, which keeps the order of an entity's events. It does not interrupt a
+// call that ignores its context.
+//
+// The policies are failsafe-go's and x/time/rate's, in their standalone form: composed in an executor they cost 1.7 µs and 33
+// allocations per call (one fifth of that as used here), and the executor has no way to say that an outcome counts neither as a
+// success nor as a failure. failsafe-go is before its version 1, so it is used in this package and nowhere else.
+package outgoing

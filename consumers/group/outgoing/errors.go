@@ -1,0 +1,43 @@
+package outgoing
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"millrace/consumers/group"
+)
+
+// ErrRefused is wrapped by the errors of Do that say that the call was not made. They are group.Unavailable.
+var ErrRefused = errors.New("call refused")
+
+// errTimeout is the cause of a call's context that has run out.
+var errTimeout = errors.New("call took too long")
+
+// answered marks an error; see Answered.
+type answered struct{ err error }
+
+func (a *answered) Error() string { return a.err.Error() }
+func (a *answered) Unwrap() error { return a.err }
+
+// Answered marks err as an answer: what was called works, and said no. Within Do it counts as a success of the dependency. The
+// verdict that err carries, group.Permanent for instance, stays what it is. Answered(nil) is nil.
+func Answered(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &answered{err}
+}
+
+// refuse returns the verdict of a call that is not made. A share of the wait is added at random: what was refused together does
+// not come back together.
+func (c *Client) refuse(reason string, wait time.Duration) error {
+	c.m.refused[reason].Inc()
+	wait = max(wait, minRefusal)
+	wait += time.Duration(rand.Float64() * openJitter * float64(wait)) //nolint:gosec // jitter is no secret
+	return group.Unavailable(wait, fmt.Errorf("%s: %w by its %s", c.name, ErrRefused, reason))
+}
+
+// minRefusal keeps a refused event from coming back before anything can have changed.
+const minRefusal = 10 * time.Millisecond
