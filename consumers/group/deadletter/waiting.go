@@ -1,0 +1,303 @@
+package deadletter
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/schemas"
+)
+
+// Waiting is one event that a group has put off.
+type Waiting struct {
+	ID    ID
+	Group string
+	Key   []byte // the event's own
+
+	Shop         string
+	Entity       string
+	ShopifyTopic string
+	WebhookID    string
+
+	Attempts int
+	Class    string
+	Error    string
+	Since    time.Time // first failure, else when it was put off
+	Due      time.Time // zero: it stands behind another event of its key
+	// Parked: a dead letter keeps the place of its key; what stands behind waits for a person.
+	Parked bool
+	// Redriven: a person has sent it back.
+	Redriven bool
+	// Behind is how many events stand behind it; set on the first of a key.
+	Behind int
+}
+
+// Queue is what waits, by its places in the logs.
+type Queue struct {
+	parts  []queuePart
+	keys   []queueKey // the order of display
+	parked int
+	total  int
+}
+
+type queuePart struct {
+	topic     string // source topic
+	retries   string
+	partition int32
+	entries   []queued
+}
+
+// queueKey is the entries [from, to) of a part: one key, in the order of source offsets.
+type queueKey struct {
+	part, from, to int32
+	parked         bool
+	due            int64 // of its head
+}
+
+type queued struct {
+	source, at, due int64
+	key             uint64
+	size            int32
+	parked          bool
+}
+
+// never is the due time of what has none.
+const never = math.MaxInt64
+
+// Len returns how many events wait. The dead letter at the head of a parked key is not one of them.
+func (q *Queue) Len() int { return q.total - q.parked }
+
+// Keys returns of how many keys they are.
+func (q *Queue) Keys() int { return len(q.keys) }
+
+// Parked returns how many keys are held by a dead letter.
+func (q *Queue) Parked() int { return q.parked }
+
+// Waiting reads the retry logs and returns what waits of what f chooses, one record of some 50 bytes each.
+func (b *Book) Waiting(ctx context.Context, f Filter) (*Queue, error) {
+	sources := map[string]string{}
+	var topics []string
+	for _, s := range b.sources {
+		if s.retry > 0 {
+			name := schemas.RetryTopic(s.topic, b.group)
+			sources[name] = s.topic
+			topics = append(topics, name)
+		}
+	}
+	if len(topics) == 0 {
+		return nil, fmt.Errorf("no retry topic of consumer group %s is there, or this user may not see it: `millrace topics apply` makes them", b.group)
+	}
+	spans, err := b.wholeLogs(ctx, topics, func(topic string, p int32) bool { return f.partition(sources[topic], p) })
+	if err != nil {
+		return nil, err
+	}
+	folds := make([]map[int64]queued, len(spans))
+	q := &Queue{parts: make([]queuePart, len(spans))}
+	for i, sp := range spans {
+		folds[i] = map[int64]queued{}
+		q.parts[i] = queuePart{topic: sources[sp.topic], retries: sp.topic, partition: sp.partition}
+	}
+	err = b.scan(ctx, spans, func(i int, r *kgo.Record) error {
+		b.foldRetry(&f, q.parts[i], folds[i], r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("retries of %s: %w", b.group, err)
+	}
+	for i := range folds {
+		q.fill(int32(i), folds[i])
+		folds[i] = nil
+	}
+	// What is due first comes first; parked keys last.
+	slices.SortFunc(q.keys, func(x, y queueKey) int {
+		return cmp.Or(cmp.Compare(x.due, y.due), cmp.Compare(x.part, y.part), cmp.Compare(q.parts[x.part].entries[x.from].source, q.parts[y.part].entries[y.from].source))
+	})
+	return q, nil
+}
+
+// foldRetry keeps the last record of each key. Within a partition the source offset alone tells keys apart.
+func (b *Book) foldRetry(f *Filter, p queuePart, entries map[int64]queued, r *kgo.Record) {
+	key, source, ok := splitRetryKey(r.Key)
+	if !ok {
+		return
+	}
+	h := read(r.Headers)
+	h.place(key)
+	parked := string(h.parked) == "1"
+	if (r.Value == nil && !parked) || !f.matches(ID{p.topic, p.partition, source}, &h, failureTime(&h, r)) {
+		delete(entries, source)
+		return
+	}
+	due := int64(never)
+	if t := parseTime(h.due); !t.IsZero() && !parked {
+		due = t.UnixNano()
+	}
+	entries[source] = queued{source: source, at: r.Offset, due: due, key: maphash.Bytes(b.seed, key), size: sizeOf(r), parked: parked}
+}
+
+func (q *Queue) fill(n int32, entries map[int64]queued) {
+	p := &q.parts[n]
+	p.entries = make([]queued, 0, len(entries))
+	for _, e := range entries {
+		p.entries = append(p.entries, e)
+		q.total++
+		if e.parked {
+			q.parked++
+		}
+	}
+	slices.SortFunc(p.entries, func(x, y queued) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.source, y.source)) })
+	for from := 0; from < len(p.entries); {
+		to := from + 1
+		for to < len(p.entries) && p.entries[to].key == p.entries[from].key {
+			to++
+		}
+		head := p.entries[from]
+		q.keys = append(q.keys, queueKey{part: n, from: int32(from), to: int32(to), parked: head.parked, due: head.due})
+		from = to
+	}
+}
+
+// ReadWaiting calls f with what waits, key by key, what is due first before the rest, and within a key in the order of the events;
+// with heads only with the first of each key. It stops after limit events if that is above 0. What is no longer there is left out.
+func (b *Book) ReadWaiting(ctx context.Context, q *Queue, heads bool, limit int, f func(Waiting) error) error {
+	type place struct {
+		key   *queueKey
+		entry int32
+	}
+	var batch []place
+	size, taken := 0, 0
+	flush := func() error {
+		out := make([]*Waiting, len(batch))
+		byPart := map[int32]map[int64]int{}
+		for i, x := range batch {
+			if byPart[x.key.part] == nil {
+				byPart[x.key.part] = map[int64]int{}
+			}
+			byPart[x.key.part][q.parts[x.key.part].entries[x.entry].at] = i
+		}
+		for n, index := range byPart {
+			p := &q.parts[n]
+			offsets := make([]int64, 0, len(index))
+			for o := range index {
+				offsets = append(offsets, o)
+			}
+			err := b.recordsAt(ctx, p.retries, p.partition, offsets, func(r *kgo.Record) {
+				if i, ok := index[r.Offset]; ok {
+					out[i] = waitingOf(b.group, p.topic, r)
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+		for i, w := range out {
+			if w == nil {
+				continue
+			}
+			if x := batch[i]; x.entry == x.key.from {
+				w.Behind = int(x.key.to - x.key.from - 1)
+			}
+			if err := f(*w); err != nil {
+				return err
+			}
+		}
+		batch, size = batch[:0], 0
+		return nil
+	}
+	for i := range q.keys {
+		k := &q.keys[i]
+		for e := k.from; e < k.to && (e == k.from || !heads); e++ {
+			if limit > 0 && taken == limit {
+				return flush()
+			}
+			batch = append(batch, place{k, e})
+			taken++
+			if size += int(q.parts[k.part].entries[e].size); len(batch) == batchLetters || size > batchBytes {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return flush()
+}
+
+func waitingOf(group, topic string, r *kgo.Record) *Waiting {
+	key, source, _ := splitRetryKey(r.Key)
+	h := read(r.Headers)
+	h.place(key)
+	w := &Waiting{
+		ID: ID{topic, r.Partition, source}, Group: group, Key: key,
+		Shop: string(h.shop), Entity: string(h.entity), ShopifyTopic: string(h.shopifyTopic), WebhookID: string(h.webhook),
+		Attempts: h.attemptCount(), Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"),
+		Since: parseTime(h.first), Due: parseTime(h.due), Parked: string(h.parked) == "1", Redriven: string(h.by) == schemas.RetryByRedrive,
+	}
+	if w.Since.IsZero() {
+		w.Since = r.Timestamp.UTC()
+	}
+	if w.Parked {
+		w.Due = time.Time{}
+	}
+	return w
+}
+
+// splitRetryKey is the inverse of schemas.RetryKey.
+func splitRetryKey(text []byte) (key []byte, source int64, ok bool) {
+	i := bytes.LastIndexByte(text, '#')
+	if i < 0 {
+		return nil, 0, false
+	}
+	source, ok = parseOffset(text[i+1:])
+	return text[:i], source, ok
+}
+
+// Place is where a dead letter's event stands among the waiting events of its key.
+type Place struct {
+	Parked  bool // it keeps the key's place: what is behind waits until it is redriven or dropped
+	Waiting bool // it was sent back and waits for its turn
+	Behind  int  // later events of the key that wait
+}
+
+// Place reads the letter's partition of the retry topic.
+func (b *Book) Place(ctx context.Context, l Letter) (Place, error) {
+	retries := schemas.RetryTopic(l.ID.Topic, b.group)
+	spans, err := b.wholeLogs(ctx, []string{retries}, func(_ string, p int32) bool { return p == l.ID.Partition })
+	if err != nil {
+		return Place{}, err
+	}
+	states := map[int64]Place{} // of the events of the key
+	err = b.scan(ctx, spans, func(_ int, r *kgo.Record) error {
+		key, source, ok := splitRetryKey(r.Key)
+		if !ok || !bytes.Equal(key, l.Key) {
+			return nil
+		}
+		h := read(r.Headers)
+		switch {
+		case string(h.parked) == "1":
+			states[source] = Place{Parked: true}
+		case r.Value == nil:
+			delete(states, source)
+		default:
+			states[source] = Place{Waiting: true}
+		}
+		return nil
+	})
+	if err != nil {
+		return Place{}, fmt.Errorf("place of %s: %w", l.ID, err)
+	}
+	place := states[l.ID.Offset]
+	for source := range states {
+		if source > l.ID.Offset {
+			place.Behind++
+		}
+	}
+	return place, nil
+}
