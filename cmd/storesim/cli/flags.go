@@ -13,12 +13,15 @@ import (
 )
 
 // bind makes a flag of every field of the struct that cfg points to, named by its mapstructure tag with dashes and explained by
-// its help tag; the field's value is the default. Fields may have the types below and no others, which the first run of any
+// its help tag; the field's value is the default. Fields whose tag is a dash have no flag; others may have the types below and no others, which the first run of any
 // command would tell.
 func bind(fs *pflag.FlagSet, cfg any) {
 	v := reflect.ValueOf(cfg).Elem()
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("mapstructure") == "-" {
+			continue
+		}
 		name := strings.ReplaceAll(f.Tag.Get("mapstructure"), "_", "-")
 		help := f.Tag.Get("help")
 		switch p := v.Field(i).Addr().Interface().(type) {

@@ -53,19 +53,20 @@ func Run(ctx context.Context, p Process) int {
 func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "storesim",
-		Short: "A simulated Shopify: sends signed webhooks, floods a receiver, checks what arrived",
-		Long: `storesim is a simulated Shopify for testing what receives its webhooks.
+		Short: "A simulated Shopify: sends signed webhooks, floods a receiver, checks what arrived, plays the world outside",
+		Long: `storesim is a simulated Shopify for testing what receives its webhooks, and the world outside of what handles them.
 
-  send    makes up stores and the lives of their orders and delivers their webhooks, with
-          duplicates, disorder and retries, and keeps a ledger of what was acknowledged
-  flood   loads a receiver over a fixed number of connections and measures latency
-  verify  compares ClickHouse with the ledger
+  send      makes up stores and the lives of their orders and delivers their webhooks, with
+            duplicates, disorder and retries, and keeps a ledger of what was acknowledged
+  flood     loads a receiver over a fixed number of connections and measures latency
+  verify    compares ClickHouse with the ledger
+  backends  serves a stock API and SMTP, with faults on demand and a ledger of the effects
 
 ` + exitCodes,
 		Version: orDevel(p.Version), Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,
 		// Without this a bare "storesim" would be a good run.
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.Join(cmd.Help(), errors.New("a command is needed: send, flood or verify"))
+			return errors.Join(cmd.Help(), errors.New("a command is needed: send, flood, verify or backends"))
 		},
 	}
 	root.SetArgs(p.Args)
@@ -74,7 +75,7 @@ func newRoot(p Process) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newSend(p), newFlood(p), newVerify(p))
+	root.AddCommand(newSend(p), newFlood(p), newVerify(p), newBackends(p))
 	return root
 }
 

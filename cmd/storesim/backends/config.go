@@ -1,0 +1,76 @@
+package backends
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"millrace/cmd/storesim/backends/faults"
+	"millrace/schemas/secret"
+)
+
+// Config is what a user may set.
+type Config struct {
+	StockListen  string        `mapstructure:"stock_listen"  help:"Address of the stock API, host:port; port 0 takes a free one."`
+	SMTPListen   string        `mapstructure:"smtp_listen"   help:"Address of the SMTP server, host:port; port 0 takes a free one."`
+	AdminListen  string        `mapstructure:"admin_listen"  help:"Address of the admin API, host:port; port 0 takes a free one. It has no password: keep it on loopback."`
+	StockToken   secret.Secret `mapstructure:"stock_token"   help:"Bearer token that the stock API asks for; empty for none."`
+	SMTPUser     string        `mapstructure:"smtp_user"     help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
+	SMTPPassword secret.Secret `mapstructure:"smtp_password" help:"Password of the user."`
+	SMTPCA       string        `mapstructure:"smtp_ca"       help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
+	Seed         uint64        `mapstructure:"seed"          help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
+
+	Faults     faults.Set       `mapstructure:"-"`
+	Quantities map[string]int64 `mapstructure:"-"` // per SKU and shop; unlimited without an entry, unless there is one for stock.AnySKU
+}
+
+// DefaultConfig returns healthy backends with endless stock on loopback.
+func DefaultConfig() Config {
+	return Config{StockListen: "127.0.0.1:8090", SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091"}
+}
+
+// Validate returns all mistakes at once, each with its key.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	for _, l := range []struct{ name, addr string }{
+		{"stock_listen", c.StockListen}, {"smtp_listen", c.SMTPListen}, {"admin_listen", c.AdminListen},
+	} {
+		_, _, err := net.SplitHostPort(l.addr)
+		bad(err != nil, "%s must be host:port, is %q", l.name, l.addr)
+	}
+	bad((c.SMTPUser == "") != (c.SMTPPassword == ""), "smtp_user must be set together with smtp_password")
+	errs = append(errs, checkQuantities(c.Quantities), c.Faults.Validate())
+	return errors.Join(errs...)
+}
+
+func checkQuantities(q map[string]int64) error {
+	for sku, n := range q {
+		if n < 0 {
+			return fmt.Errorf("quantity of %s must not be negative, is %d", sku, n)
+		}
+	}
+	return nil
+}
+
+// Deps is what the program hands over.
+type Deps struct {
+	Logger *slog.Logger // required
+	Ledger io.Writer    // gets the lines of the ledger of effects; nil: none are written
+	// Ready is told the addresses when all backends are listening. May be nil.
+	Ready func(Addresses)
+}
+
+// Addresses is where the backends are, with the ports really bound.
+type Addresses struct {
+	Stock string `json:"stock"` // URL
+	SMTP  string `json:"smtp"`  // host:port
+	Admin string `json:"admin"` // URL
+	Seed  uint64 `json:"seed"`
+}

@@ -1,0 +1,108 @@
+package effects
+
+import "time"
+
+// Kind is what a line tells.
+type Kind string
+
+// The kinds of lines. The first three are effects.
+const (
+	Reserved Kind = "reserved"
+	Released Kind = "released"
+	MailKind Kind = "mail"
+	Repeat   Kind = "repeat"
+	Refused  Kind = "refused"
+)
+
+// Anomalies: effects that a correct client does not cause. They are done all the same, as the world would.
+const (
+	DoubleReservation = "double_reservation" // a second reservation of one order, under another key
+	OverRelease       = "over_release"       // more was to be released than was held; only what was held is
+	DuplicateMail     = "duplicate_mail"     // a mail of an event that had its mail
+	WithoutEvent      = "without_event"      // a mail without X-Millrace-Event
+)
+
+// Entry is one effect.
+type Entry struct {
+	Kind    Kind      `json:"kind"`
+	Seq     int64     `json:"seq"`
+	Backend string    `json:"backend"`
+	Time    time.Time `json:"time"`
+	Key     string    `json:"key"` // idempotency key; of mail, X-Millrace-Event
+	Shop    string    `json:"shop,omitempty"`
+	Order   string    `json:"order,omitempty"`
+	// Repeats counts the requests under the same key after the effect; in the file it is 0, repeats have lines of their own.
+	Repeats     int64    `json:"repeats"`
+	Reservation string   `json:"reservation_id,omitempty"`
+	Reason      string   `json:"reason,omitempty"` // of a release, as it was given
+	Lines       []Line   `json:"lines,omitempty"`  // what was reserved, or what was really released
+	Mail        *Mail    `json:"mail,omitempty"`
+	Anomalies   []string `json:"anomalies,omitempty"`
+}
+
+// Line is a quantity of one variant.
+type Line struct {
+	VariantID string `json:"variant_id,omitempty"`
+	SKU       string `json:"sku,omitempty"`
+	Quantity  int64  `json:"quantity"`
+}
+
+// Mail is what is kept of an accepted message.
+type Mail struct {
+	From      string   `json:"from"` // of the envelope, as are the recipients
+	To        []string `json:"to"`
+	Subject   string   `json:"subject"`
+	MessageID string   `json:"message_id"`
+	Event     string   `json:"event,omitempty"` // X-Millrace-Event
+	Bytes     int      `json:"bytes"`
+}
+
+// Refusal is a permanent answer to a key: asking again does not help while the world stays as it is.
+type Refusal struct {
+	Kind    Kind      `json:"kind"`
+	Backend string    `json:"backend"`
+	Key     string    `json:"key"`
+	Shop    string    `json:"shop,omitempty"`
+	Order   string    `json:"order,omitempty"`
+	Reason  string    `json:"reason"`
+	Status  int       `json:"status"`
+	Time    time.Time `json:"time"` // of the first
+	Times   int64     `json:"times"`
+}
+
+// Summary is the account in numbers.
+type Summary struct {
+	Stock StockSummary `json:"stock"`
+	SMTP  MailSummary  `json:"smtp"`
+}
+
+// Counts are what both backends have.
+type Counts struct {
+	Requests    int64            `json:"requests"`     // of mail: transactions begun
+	Repeats     int64            `json:"repeats"`      // requests under the key of an effect that had happened
+	Refused     map[string]int64 `json:"refused"`      // permanent refusals, by reason: requests
+	RefusedKeys map[string]int64 `json:"refused_keys"` // and distinct keys
+	Faults      map[string]int64 `json:"faults"`       // requests that met a fault, by fault; lost_answer had its effect
+	Anomalies   map[string]int64 `json:"anomalies"`    // effects with them, by anomaly
+}
+
+// StockSummary is exactly once when Reservations equals Orders and there are no anomalies.
+type StockSummary struct {
+	Counts
+	Reservations  int64 `json:"reservations"`
+	Orders        int64 `json:"orders"` // distinct ones with a reservation
+	OrdersTwice   int64 `json:"orders_reserved_twice"`
+	Releases      int64 `json:"releases"`
+	Unknown       int64 `json:"unknown_reservations"` // releases answered 404: their reservation had not come
+	UnitsReserved int64 `json:"units_reserved"`
+	UnitsReleased int64 `json:"units_released"`
+	UnitsHeld     int64 `json:"units_held"`
+}
+
+// MailSummary is one mail per event when Accepted equals Events.
+type MailSummary struct {
+	Counts
+	Accepted   int64 `json:"accepted"`
+	Events     int64 `json:"events"` // distinct X-Millrace-Event
+	Duplicates int64 `json:"duplicates"`
+}
