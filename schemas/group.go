@@ -18,7 +18,7 @@ import (
 func RetryTopic(topic, group string) string { return topic + "." + group + ".retry" }
 
 // DeadLetterTopic holds what a group gave up: key, value and headers are the source record's, with the headers HeaderSource*,
-// HeaderError* and so on added; where the value is left out (ClassTooLarge), key and headers are still there. A record with
+// HeaderError* and so on added; where the value is left out (ClassTooLarge), so are the source record's headers. A record with
 // HeaderResolution says that the letters before it with the same source offset are settled; an event that fails again after it was
 // redriven is a new letter. The topic's own name tells the source topic and the record's partition the source partition, so a
 // letter is named by the source offset in its headers, and a record without one is none.
@@ -43,6 +43,7 @@ const (
 	HeaderError           = "millrace_error"         // text, cut at 1000 bytes
 
 	HeaderRetryDue    = "millrace_retry_due"    // time; missing: behind another event of its key
+	HeaderRetrySince  = "millrace_retry_since"  // time since which it is put off without an attempt burned; missing: it is not
 	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, with an empty value; what is behind it waits for a person
 	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" (with the body) or "drop" (without a value). The owner of
 	// the partition follows them; records without it are its own.
@@ -68,7 +69,7 @@ const (
 	ClassNotReady   = "not_ready"  // what the event needs did not come in time
 	ClassPanic      = "panic"      // the handler panicked
 	ClassUnreadable = "unreadable" // the record's headers are not those of an event
-	ClassTooLarge   = "too_large"  // too large to be put off or set aside with its body: the letter has no value
+	ClassTooLarge   = "too_large"  // too large to be put off or set aside with its body: the letter has the key, but neither value nor headers of the event
 )
 
 // ErrorClasses returns the values of HeaderErrorClass.
@@ -76,8 +77,8 @@ func ErrorClasses() []string {
 	return []string{ClassPermanent, ClassExhausted, ClassNotReady, ClassPanic, ClassUnreadable, ClassTooLarge}
 }
 
-// deadLetterRoomBytes is what the added headers of a retry record or dead letter may take beyond the largest event.
-const deadLetterRoomBytes = 16 << 10
+// DeadLetterRoomBytes is what the added headers of a retry record or dead letter may take beyond the largest event.
+const DeadLetterRoomBytes = 16 << 10
 
 // GroupTopics returns the topics of a group that reads topics: retry and dead letters for each, and state where it keeps some.
 // The error is that of PlanOptions.Validate.
@@ -89,7 +90,7 @@ func GroupTopics(group string, topics []string, state bool, o PlanOptions) ([]To
 	for _, t := range topics {
 		add := func(name string, configs map[string]string) {
 			c := topicConfigs(o, RetentionForever)
-			c["max.message.bytes"] = strconv.Itoa(MaxMessageBytes + deadLetterRoomBytes)
+			c["max.message.bytes"] = strconv.Itoa(MaxMessageBytes + DeadLetterRoomBytes)
 			maps.Copy(c, configs)
 			plan = append(plan, TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: c})
 		}
