@@ -16,7 +16,7 @@ import (
 type headers struct {
 	shop, entity, shopifyTopic, webhook     []byte
 	source, attempts, first, last, class    []byte
-	err, due, parked, by                    []byte
+	err, due, since, parked, by             []byte
 	resolution, resolutionBy, resolutionEnd []byte
 }
 
@@ -47,6 +47,8 @@ func read(list []kgo.RecordHeader) (h headers) {
 			h.err = v
 		case schemas.HeaderRetryDue:
 			h.due = v
+		case schemas.HeaderRetrySince:
+			h.since = v
 		case schemas.HeaderRetryParked:
 			h.parked = v
 		case schemas.HeaderRetryBy:
@@ -79,6 +81,12 @@ func (h *headers) place(key []byte) {
 // sourceOffset is false for a record that is none of ours: without it a letter cannot be named or settled.
 func (h *headers) sourceOffset() (int64, bool) { return parseOffset(h.source) }
 
+func (h *headers) isParked() bool { return string(h.parked) == "1" }
+
+// waits tells whether a record of a retry topic is an event, and not the note that one waits no longer: that has no body, and no
+// count of attempts either, which tells it from an event whose body is empty.
+func (h *headers) waits(value []byte) bool { return len(value) > 0 || h.attempts != nil || h.isParked() }
+
 func (h *headers) attemptCount() int {
 	n, _ := strconv.Atoi(string(h.attempts))
 	return n
@@ -100,25 +108,13 @@ func parseTime(text []byte) time.Time {
 
 func formatTime(t time.Time) []byte { return t.UTC().AppendFormat(nil, time.RFC3339Nano) }
 
-// original returns the headers that the event came with: all but those that a group adds when it puts an event off or gives it up.
+// original returns the headers that the event came with: all but those of ours.
 func original(list []kgo.RecordHeader) []kgo.RecordHeader {
 	out := make([]kgo.RecordHeader, 0, len(list)+6)
 	for _, h := range list {
-		if !added(h.Key) {
+		if !strings.HasPrefix(h.Key, "millrace_") {
 			out = append(out, h)
 		}
 	}
 	return out
-}
-
-func added(key string) bool {
-	if !strings.HasPrefix(key, "millrace_") {
-		return false
-	}
-	for _, h := range schemas.GroupHeaders() {
-		if h.Name == key {
-			return true
-		}
-	}
-	return false
 }

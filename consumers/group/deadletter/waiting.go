@@ -131,16 +131,15 @@ func (b *Book) foldRetry(f *Filter, p queuePart, entries map[int64]queued, r *kg
 	}
 	h := read(r.Headers)
 	h.place(key)
-	parked := string(h.parked) == "1"
-	if (r.Value == nil && !parked) || !f.matches(ID{p.topic, p.partition, source}, &h, failureTime(&h, r)) {
+	if !h.waits(r.Value) || !f.matches(ID{p.topic, p.partition, source}, &h, failureTime(&h, r)) {
 		delete(entries, source)
 		return
 	}
 	due := int64(never)
-	if t := parseTime(h.due); !t.IsZero() && !parked {
+	if t := parseTime(h.due); !t.IsZero() && !h.isParked() {
 		due = t.UnixNano()
 	}
-	entries[source] = queued{source: source, at: r.Offset, due: due, key: maphash.Bytes(b.seed, key), size: sizeOf(r), parked: parked}
+	entries[source] = queued{source: source, at: r.Offset, due: due, key: maphash.Bytes(b.seed, key), size: sizeOf(r), parked: h.isParked()}
 }
 
 func (q *Queue) fill(n int32, entries map[int64]queued) {
@@ -238,7 +237,10 @@ func waitingOf(group, topic string, r *kgo.Record) *Waiting {
 		ID: ID{topic, r.Partition, source}, Group: group, Key: key,
 		Shop: string(h.shop), Entity: string(h.entity), ShopifyTopic: string(h.shopifyTopic), WebhookID: string(h.webhook),
 		Attempts: h.attemptCount(), Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"),
-		Since: parseTime(h.first), Due: parseTime(h.due), Parked: string(h.parked) == "1", Redriven: string(h.by) == schemas.RetryByRedrive,
+		Since: parseTime(h.first), Due: parseTime(h.due), Parked: h.isParked(), Redriven: string(h.by) == schemas.RetryByRedrive,
+	}
+	if w.Since.IsZero() {
+		w.Since = parseTime(h.since)
 	}
 	if w.Since.IsZero() {
 		w.Since = r.Timestamp.UTC()
@@ -281,9 +283,9 @@ func (b *Book) Place(ctx context.Context, l Letter) (Place, error) {
 		}
 		h := read(r.Headers)
 		switch {
-		case string(h.parked) == "1":
+		case h.isParked():
 			states[source] = Place{Parked: true}
-		case r.Value == nil:
+		case !h.waits(r.Value):
 			delete(states, source)
 		default:
 			states[source] = Place{Waiting: true}
