@@ -14,7 +14,8 @@
 // It does not repeat calls: that is the runtime's schedule, which keeps the order of an entity's events. It does not interrupt a
 // call that ignores its context.
 //
-// The policies are failsafe-go's and x/time/rate's, in their standalone form: composed in an executor they cost 1.7 µs and 33
-// allocations per call (one fifth of that as used here), and the executor has no way to say that an outcome counts neither as a
-// success nor as a failure. failsafe-go is before its version 1, so it is used in this package and nowhere else.
+// The policies are failsafe-go's and x/time/rate's, in their standalone form. Measured in one run, an executor of failsafe-go with
+// four policies costs 2.3 to 3.3 µs and 32 allocations per call, Do with both breakers and both rates 1.1 to 1.6 µs and 6; and an
+// executor has no way to say that an outcome counts neither as a success nor as a failure. failsafe-go is before its version 1,
+// so it is used in this package and nowhere else.
 package outgoing
