@@ -48,14 +48,15 @@ func (p *Producer) attempt(ctx context.Context, records []*kgo.Record, offsets f
 	if err := ctx.Err(); err != nil {
 		return nil, aborted("commit", err)
 	}
+	// All are acknowledged. Where they are must be known also if the end of the transaction gets lost and it proves to be committed.
+	for i, r := range records {
+		r.Partition, r.Offset, r.Timestamp = sent[i].Partition, sent[i].Offset, sent[i].Timestamp
+	}
 	if err := p.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		if commitNotSent(err) {
 			return nil, aborted("commit", err)
 		}
 		return nil, fmt.Errorf("%w: commit: %w", ErrUnknown, err)
-	}
-	for i, r := range records {
-		r.Partition, r.Offset, r.Timestamp = sent[i].Partition, sent[i].Offset, sent[i].Timestamp
 	}
 	return nil, nil
 }
@@ -126,10 +127,13 @@ func (p *Producer) wave(ctx context.Context, records []kgo.Record, from, to int,
 	_ = p.cl.Flush(ctx) // ends the linger; whether all is well the answers say
 	select {
 	case <-a.done:
-		return a.refused()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
+	// Not only where the wait has ended so: the last answer can be the failure.
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return a.refused()
 }
 
 // answers collects the promises of one wave.

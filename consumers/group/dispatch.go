@@ -1,0 +1,324 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"millrace/consumers/group/internal/schedule"
+	"millrace/schemas"
+)
+
+// worker runs heads until the runtime ends.
+func (r *Runtime) worker() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		it := r.next()
+		if it == nil {
+			return
+		}
+		r.mu.Unlock()
+		o := r.handle(it)
+		r.mu.Lock()
+		r.apply(it, o)
+		// This worker takes the next one itself; where there are more, another is woken.
+		if r.idle > 0 && r.sched.Runnable() > 1 {
+			r.cond.Signal()
+		}
+	}
+}
+
+// next waits for an event that may run; nil means the end. It is called with r.mu held.
+func (r *Runtime) next() *schedule.Item {
+	for !r.ended {
+		if r.permitted() {
+			if it := r.sched.Next(); it != nil {
+				return it
+			}
+		}
+		r.idle++
+		r.cond.Wait()
+		r.idle--
+	}
+	return nil
+}
+
+func (r *Runtime) permitted() bool {
+	if r.svc.Gate == nil {
+		return true
+	}
+	n := r.svc.Gate.Permits()
+	return n < 0 || r.sched.Running() < n
+}
+
+// watchGate wakes workers and the member when the gate opens or closes.
+func (r *Runtime) watchGate(ctx context.Context) {
+	for {
+		changed := r.svc.Gate.Changed()
+		open := r.svc.Gate.Permits() != 0
+		r.metrics.gate.Set(boolean(open))
+		if open {
+			signal(r.rearm) // loads that were held back go on, too
+			r.mu.Lock()
+			r.wakeWorkers()
+			r.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			r.logger.InfoContext(ctx, "gate changed", "permits", r.svc.Gate.Permits())
+		}
+	}
+}
+
+// outcome is what becomes of an item.
+type outcome struct {
+	kind   outcomeKind
+	due    time.Time
+	writes *writes
+	size   int // bytes of writes
+}
+
+type outcomeKind uint8
+
+const (
+	toSettle  outcomeKind = iota
+	toWait                // in memory
+	toSleep               // in the retry topic, where it is already; nothing is written
+	toPut                 // into the retry topic
+	toBury                // into the dead-letter topic
+	toRelease             // cut off by a stop or a rebalance: as if it had not run
+)
+
+// apply is called with r.mu held.
+func (r *Runtime) apply(it *schedule.Item, o outcome) {
+	now := time.Now()
+	switch o.kind {
+	case toSettle:
+		if o.writes == nil {
+			r.sched.Done(it, nil, 0, now)
+		} else {
+			r.sched.Done(it, o.writes, o.size, now)
+		}
+	case toWait:
+		r.sched.Wait(it, o.due, now)
+	case toSleep:
+		r.sched.Sleep(it, o.due, now)
+	case toPut:
+		r.sched.Defer(it, o.due, now)
+	case toBury:
+		r.sched.Dead(it, r.cfg.DeadLetter == DeadLetterPark, now)
+	case toRelease:
+		r.sched.Wait(it, now, now)
+	}
+	if !o.due.IsZero() && (r.nextDue.IsZero() || o.due.Before(r.nextDue)) {
+		signal(r.rearm)
+	}
+	r.afterChange(it.Partition())
+}
+
+// afterChange is called with r.mu held, after a change that may have made events ready to be loaded.
+func (r *Runtime) afterChange(p *schedule.Partition) {
+	if owner, ok := p.Owner.(*partition); ok && p.WantsLoad() {
+		signal(owner.load)
+	}
+	if r.full && r.sched.Bytes() < r.cfg.BufferBytes/4*3 {
+		r.member.Wake()
+	}
+}
+
+// handle runs the service's handler and turns its verdict into an outcome.
+func (r *Runtime) handle(it *schedule.Item) outcome {
+	p := ownerOf(it.Partition())
+	began := time.Now()
+	u := &unit{runtime: r, partition: p}
+	u.event = Event{
+		Key: entityKey(it), Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
+		Attempt: it.Attempts + 1, FirstFailure: it.FirstFailure,
+	}
+	var err error
+	if u.event.Event, err = schemas.ParseHeaders(it.Record.Headers); err != nil {
+		return r.dead(it, u, classUnreadable, err, began)
+	}
+	if r.svc.State {
+		if err := u.loadState(); err != nil {
+			return r.retry(it, u, classState, fmt.Errorf("read the state: %w", err), began)
+		}
+		if reason := u.repeated(r.svc.Dedupe); reason != "" {
+			r.metrics.verdicts.With(reason).Inc()
+			return r.settled(it, u, "duplicate or stale", began, false)
+		}
+	}
+	ctx := newDeadline(p.ctx, began.Add(r.cfg.HandlerTimeout))
+	err = r.call(ctx, u)
+	timedOut := ctx.expired()
+	ctx.release()
+	u.finish()
+	took := time.Since(began)
+	r.metrics.handler.Observe(took.Seconds())
+	switch v := asVerdict(err); {
+	case err == nil:
+		r.metrics.verdicts.done.Inc()
+		return r.settled(it, u, "done", began, true)
+	case v != nil && v.kind == verdictSkip:
+		r.metrics.verdicts.With(v.reason).Inc()
+		return r.settled(it, u, v.reason, began, true)
+	case p.ctx.Err() != nil:
+		return outcome{kind: toRelease}
+	case v != nil && v.kind == verdictPermanent:
+		return r.dead(it, u, classPermanent, err, began)
+	case v != nil && v.kind == verdictNotReady:
+		return r.notReady(it, u, v, began)
+	case v != nil && v.kind == verdictUnavailable:
+		return r.unavailable(it, u, v, began)
+	case errors.As(err, new(*panicked)):
+		return r.retry(it, u, classPanic, err, began)
+	case timedOut:
+		return r.retry(it, u, classTimeout, err, began)
+	default:
+		return r.retry(it, u, classError, err, began)
+	}
+}
+
+// panicked is a handler's panic as an error.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("the handler panicked: %v", p.value) }
+
+// call keeps a panic of the handler from taking down the services and events beside it.
+func (r *Runtime) call(ctx context.Context, u *unit) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := &panicked{value: v, stack: debug.Stack()}
+			r.logger.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(v), "stack", string(p.stack), slog.Group("", eventAttrs(u)...))
+			err = p
+		}
+	}()
+	return r.svc.Handler.Handle(ctx, &u.event, u)
+}
+
+// settled makes an item done, with what it wrote.
+func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began time.Time, keep bool) outcome {
+	if !u.event.Received.IsZero() {
+		r.metrics.endToEnd.Observe(time.Since(u.event.Received).Seconds())
+	}
+	r.transition(slog.LevelDebug, "done", it, u, began, "verdict", verdict)
+	if !keep {
+		return outcome{kind: toSettle}
+	}
+	w, size := u.writes(r.svc.Dedupe)
+	return outcome{kind: toSettle, writes: w, size: size}
+}
+
+func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, began time.Time) outcome {
+	r.metrics.verdicts.With(class).Inc()
+	failed(it, class, err)
+	it.Attempts++
+	if it.Attempts >= len(r.cfg.Retry.Schedule) {
+		return r.dead(it, u, classExhausted, err, began)
+	}
+	after := r.jitter(r.cfg.Retry.Schedule[it.Attempts])
+	o := r.later(it, after)
+	if o.kind == toSleep {
+		o.kind = toPut // the attempt must be kept
+	}
+	r.metrics.retries.With(o.where()).Inc()
+	r.transition(slog.LevelInfo, "retry", it, u, began, "class", class, "err", err, "after", after, "where", o.where())
+	return o
+}
+
+// later is where an item waits: in memory only for a short time in all, since later events of its key are held there as well.
+func (r *Runtime) later(it *schedule.Item, after time.Duration) outcome {
+	now := time.Now()
+	o := outcome{kind: toPut, due: now.Add(after)}
+	switch {
+	case it.Log >= 0:
+		o.kind = toSleep
+	case after <= r.cfg.Retry.InlineMax:
+		o.kind = toWait
+	}
+	return o
+}
+
+func (o outcome) where() string {
+	if o.kind == toWait {
+		return "memory"
+	}
+	return "topic"
+}
+
+// notReady puts an item off for an event that it needs.
+func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict, began time.Time) outcome {
+	r.metrics.verdicts.With(classNotReady).Inc()
+	if it.Since.IsZero() {
+		it.Since = time.Now()
+	}
+	if waited := time.Since(it.Since); waited >= r.cfg.Retry.NotReadyMax {
+		return r.dead(it, u, classNotReady, fmt.Errorf("waited for %s: %w", waited.Round(time.Millisecond), v), began)
+	}
+	o := r.putOff(it, v.after)
+	r.transition(slog.LevelDebug, "not ready", it, u, began, "err", v, "after", v.after, "where", o.where())
+	return o
+}
+
+func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict, began time.Time) outcome {
+	r.metrics.verdicts.With(classUnavailable).Inc()
+	if it.Since.IsZero() {
+		it.Since = time.Now()
+	}
+	o := r.putOff(it, v.after)
+	r.transition(slog.LevelDebug, "unavailable", it, u, began, "err", v, "after", v.after, "where", o.where())
+	return o
+}
+
+// putOff lets an item wait without an attempt burned: in memory for as long as inline_max in all, then in the retry topic.
+func (r *Runtime) putOff(it *schedule.Item, after time.Duration) outcome {
+	o := r.later(it, r.jitter(max(after, time.Millisecond)))
+	if o.kind == toWait && time.Since(it.Since)+after > r.cfg.Retry.InlineMax {
+		o.kind = toPut
+	}
+	return o
+}
+
+// dead gives an item up.
+func (r *Runtime) dead(it *schedule.Item, u *unit, class string, err error, began time.Time) outcome {
+	if class != classExhausted { // counted as what it is by retry
+		r.metrics.verdicts.With(class).Inc()
+		it.Attempts++
+		failed(it, class, err)
+	}
+	it.Class = class
+	r.metrics.deadLetters.With(class).Inc()
+	r.transition(slog.LevelWarn, "dead-lettered", it, u, began, "class", class, "err", err)
+	return outcome{kind: toBury}
+}
+
+// maxErrorText is how much of an error's text a record carries.
+const maxErrorText = 1000
+
+func failed(it *schedule.Item, class string, err error) {
+	now := time.Now()
+	if it.FirstFailure.IsZero() {
+		it.FirstFailure = now
+	}
+	it.LastFailure, it.Class, it.Err = now, class, err.Error()
+	if len(it.Err) > maxErrorText {
+		it.Err = it.Err[:maxErrorText]
+	}
+}
+
+func (r *Runtime) jitter(d time.Duration) time.Duration {
+	if r.cfg.Retry.Jitter == 0 || d <= 0 {
+		return d
+	}
+	return d - time.Duration(r.cfg.Retry.Jitter*rand.Float64()*float64(d)) //nolint:gosec // jitter needs no secrecy
+}

@@ -1,0 +1,235 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/consumers/group/internal/logread"
+	"millrace/consumers/group/internal/schedule"
+	"millrace/consumers/group/internal/state"
+	"millrace/consumers/group/internal/txn"
+	"millrace/consumers/group/member"
+)
+
+// Runtime is one process of a service; see the package comment. Run may be called once.
+type Runtime struct {
+	svc     Service
+	cfg     Config
+	kafka   []kgo.Opt
+	logger  *slog.Logger
+	metrics *metrics
+	member  *member.Member
+	emits   map[string]bool
+
+	// Set by Run before anything else runs.
+	producer *txn.Producer
+	reader   *logread.Reader
+	cache    state.Cache
+
+	kick     chan struct{} // tells the committer not to wait; capacity 1
+	rearm    chan struct{} // tells the clock that something is due earlier; capacity 1
+	joined   atomic.Bool
+	stopping atomic.Bool
+
+	mu      sync.Mutex // guards all below, and every call of sched
+	cond    *sync.Cond // something may be runnable, or the runtime ends
+	sched   *schedule.Scheduler
+	parts   map[member.TP]*partition
+	nextDue time.Time // what the clock waits for; zero: nothing
+	idle    int       // workers that wait
+	ended   bool      // workers return
+	full    bool      // the buffer is
+	paused  map[member.TP]string
+
+	// open is a transaction whose outcome is not known: nothing else is committed before it is. Guarded by the commit lock.
+	open *unresolved
+}
+
+// partition is one owned source partition.
+type partition struct {
+	tp     member.TP
+	sched  *schedule.Partition
+	state  *state.Partition // nil: the service has none
+	ctx    context.Context  //nolint:containedctx // the life of the partition at this member; handlers' contexts are its children
+	cancel context.CancelCauseFunc
+	load   chan struct{} // tells the loader that something is to be read; capacity 1
+	done   chan struct{} // closed when the loader has ended
+	end    int64         // of what can be read, as of the last fetch
+}
+
+// Causes of the end of a handler's context, beside its own timeout.
+var (
+	errGone    = errors.New("the partition has been given to another member")
+	errStopped = errors.New("the grace of the stop is over")
+)
+
+// New builds a runtime and starts nothing. Errors: those of Config.Validate, a service without name, topics or handler, missing
+// Deps, impossible Kafka options.
+func New(svc Service, cfg Config, d Deps) (*Runtime, error) {
+	if err := check(svc, cfg, d); err != nil {
+		return nil, fmt.Errorf("new service %s: %w", svc.Name, err)
+	}
+	svc.State = svc.State || svc.Dedupe.WebhookIDs > 0 || svc.Dedupe.UpdatedAt != nil
+	r := &Runtime{
+		svc:    svc,
+		cfg:    cfg,
+		kafka:  d.Kafka,
+		logger: d.Logger.With("component", "group", "service", svc.Name),
+		emits:  make(map[string]bool, len(svc.Emits)),
+		kick:   make(chan struct{}, 1),
+		rearm:  make(chan struct{}, 1),
+		parts:  make(map[member.TP]*partition),
+		paused: make(map[member.TP]string),
+	}
+	for _, t := range svc.Emits {
+		r.emits[t] = true
+	}
+	r.cond = sync.NewCond(&r.mu)
+	o := schedule.Options{MaxUnfinished: cfg.MaxUnfinished}
+	if svc.Priority != nil {
+		o.Class = r.class
+	}
+	r.sched = schedule.New(o)
+	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"service": svc.Name}, d.Registerer)
+	var err error
+	r.member, err = member.New(cfg.Member, svc.Topics, r.work(), member.Deps{Kafka: d.Kafka, Logger: r.logger, Registerer: registerer})
+	if err != nil {
+		return nil, fmt.Errorf("new service %s: %w", svc.Name, err)
+	}
+	r.metrics = newMetrics(registerer, svc.Topics)
+	return r, nil
+}
+
+func check(svc Service, cfg Config, d Deps) error {
+	errs := []error{cfg.Validate()}
+	if svc.Name == "" || svc.Handler == nil || len(svc.Topics) == 0 {
+		errs = append(errs, errors.New("a service needs Name, Topics and Handler"))
+	}
+	if d.Logger == nil || d.Registerer == nil {
+		errs = append(errs, errors.New("deps need Logger and Registerer"))
+	}
+	for _, t := range append(svc.Topics, svc.Emits...) {
+		if t == "" || strings.ContainsAny(t, " /") {
+			errs = append(errs, fmt.Errorf("%q is not a Kafka topic", t))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run works until ctx ends: it then lets running handlers finish within Config.Member.StopGrace, commits and leaves the group; it returns
+// nil then. Errors: ErrTopics when the topics of the service are not there or not alike; member.ErrEventsLost; member.ErrFenced.
+func (r *Runtime) Run(ctx context.Context) error {
+	if err := r.connect(); err != nil {
+		return fmt.Errorf("run service %s: %w", r.svc.Name, err)
+	}
+	defer r.close()
+	if err := r.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("run service %s: %w", r.svc.Name, err)
+	}
+	// What runs outlives ctx by the grace.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for range r.cfg.Concurrency {
+		running.Go(r.worker)
+	}
+	running.Go(func() { r.clock(life) })
+	running.Go(func() { r.committer(life) })
+	running.Go(func() { r.observer(life) })
+	if r.svc.Gate != nil {
+		running.Go(func() { r.watchGate(life) })
+	}
+	r.logger.InfoContext(ctx, "consuming", "group", r.cfg.Member.Group, "topics", r.svc.Topics, "concurrency", r.cfg.Concurrency)
+	err := r.member.Run(ctx)
+	r.stopping.Store(true)
+	end(errStopped)
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.cond.Broadcast()
+	running.Wait()
+	if err != nil {
+		return fmt.Errorf("run service %s: %w", r.svc.Name, err)
+	}
+	return nil
+}
+
+// start waits for Kafka, checks the topics, and ends what a crash of this instance may have left open: its successor could not read the
+// commits behind it.
+func (r *Runtime) start(ctx context.Context) error {
+	if err := r.checkTopics(ctx); err != nil {
+		return err
+	}
+	if err := r.producer.Renew(ctx); err != nil {
+		return fmt.Errorf("initialise the transactional producer: %w", err)
+	}
+	return nil
+}
+
+// Ready returns nil once the process is a member of its group, else why not.
+func (r *Runtime) Ready(context.Context) error {
+	switch {
+	case r.stopping.Load():
+		return errors.New("stopping")
+	case !r.joined.Load():
+		return fmt.Errorf("service %s has not joined its consumer group yet", r.svc.Name)
+	default:
+		return nil
+	}
+}
+
+// connect makes what the member does not bring.
+func (r *Runtime) connect() error {
+	var err error
+	// A stable id lets a restarted process end the transaction that its crash left open at once, instead of after the timeout. Without
+	// an instance id there is none: two processes with the same id would fence each other for ever.
+	id := r.cfg.Member.Group + "-" + uuid.NewString()
+	if r.cfg.Member.InstanceID != "" {
+		id = r.cfg.Member.Group + "-" + r.cfg.Member.InstanceID
+	}
+	// An open transaction of a dead member hides its commits from its successor. It should not last longer than the session.
+	timeout := max(r.cfg.Member.SessionTimeout, 2*r.cfg.Member.CommitTimeout)
+	if r.producer, err = txn.New(r.kafka, id, timeout, r.logger); err != nil {
+		return fmt.Errorf("make the transactional producer: %w", err)
+	}
+	r.reader = logread.New(r.producer.Client())
+	r.cache = state.Memory()
+	if r.svc.State && r.cfg.State.Cache == CachePebble {
+		dir := r.cfg.State.Dir
+		if dir == "" {
+			dir = os.TempDir() + "/millrace-state-" + r.cfg.Member.Group
+		}
+		if r.cache, err = state.Pebble(dir, r.logger); err != nil {
+			r.producer.Close()
+			return fmt.Errorf("open the cache of state: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *Runtime) close() {
+	r.producer.Close()
+	if err := r.cache.Close(); err != nil {
+		r.logger.Warn("close the cache of state", "err", err)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
