@@ -66,7 +66,7 @@ func Open(ctx context.Context, kafka []kgo.Opt, group string, o Options) (*Book,
 		return nil, err
 	}
 	for name := range topics {
-		if topic, g := split(topics, name, group); g == group {
+		if topic, g := split(topics, name, group); topic != "" && g == group {
 			b.sources = append(b.sources, source{topic, topics[topic], topics[schemas.RetryTopic(topic, group)]})
 		}
 	}

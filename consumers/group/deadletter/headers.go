@@ -85,7 +85,9 @@ func (h *headers) isParked() bool { return string(h.parked) == "1" }
 
 // waits tells whether a record of a retry topic is an event, and not the note that one waits no longer: that has no body, and no
 // count of attempts either, which tells it from an event whose body is empty.
-func (h *headers) waits(value []byte) bool { return len(value) > 0 || h.attempts != nil || h.isParked() }
+func (h *headers) waits(value []byte) bool {
+	return len(value) > 0 || h.attempts != nil || h.isParked()
+}
 
 func (h *headers) attemptCount() int {
 	n, _ := strconv.Atoi(string(h.attempts))
