@@ -95,4 +95,3 @@ func (p *Partition) Close() error {
 	p.mu.Unlock()
 	return p.st.Close()
 }
-

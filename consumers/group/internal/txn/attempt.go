@@ -42,8 +42,12 @@ func (p *Producer) attempt(ctx context.Context, records []*kgo.Record, offsets f
 	}
 	// The client renews its epoch by itself after some errors, and goes on. The brokers abort what the old epoch wrote: to commit
 	// then would be to commit a part.
-	if now, err := currentEpoch(ctx, p.cl); err != nil || now != began {
-		return nil, aborted("check the epoch", cmpErr(err, errEpoch))
+	now, err := currentEpoch(ctx, p.cl)
+	if err == nil && now != began {
+		err = errEpoch
+	}
+	if err != nil {
+		return nil, aborted("check the epoch", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, aborted("commit", err)
@@ -61,14 +65,7 @@ func (p *Producer) attempt(ctx context.Context, records []*kgo.Record, offsets f
 	return nil, nil
 }
 
-var errEpoch = errors.New("the producer's epoch has changed in the middle of the transaction") //nolint:gochecknoglobals // an error value
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
+var errEpoch = errors.New("the producer's epoch has changed in the middle of the transaction")
 
 // copies are what is sent: a client that has been thrown away may still write to the records it was given.
 func copies(records []*kgo.Record) []kgo.Record {

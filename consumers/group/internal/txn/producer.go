@@ -50,6 +50,9 @@ func New(opts []kgo.Opt, id string, timeout time.Duration, log *slog.Logger) (*P
 	if id == "" {
 		return nil, errors.New("build transactional producer: the transactional id is empty")
 	}
+	if timeout < time.Second {
+		return nil, fmt.Errorf("build transactional producer %s: the transaction timeout must be at least 1s, is %s", id, timeout)
+	}
 	plain, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("build transactional producer %s: %w", id, err)
