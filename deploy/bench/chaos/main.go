@@ -11,8 +11,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"millrace/deploy/bench/chaos/keyed"
 )
 
 // options are the command line.
@@ -31,15 +34,35 @@ func main() { os.Exit(exitCode()) }
 func exitCode() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:])
+	err := dispatch(ctx, os.Args[1:])
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "chaos:", err)
+	if errors.Is(err, keyed.ErrViolated) {
+		return 1
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	return 2
+}
+
+// dispatch finds out what is wanted. The target runtime has flags of its own, and starts this program again for its members.
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == keyed.MemberRole {
+		return keyed.Member(ctx, args[1:])
+	}
+	for i, arg := range args {
+		name, value, together := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !together && i+1 < len(args) {
+			value = args[i+1]
+		}
+		if name == "target" && value == "runtime" {
+			return keyed.Run(ctx, args, os.Stdout)
+		}
+	}
+	return run(ctx, args)
 }
 
 func parse(args []string) (options, error) {
@@ -47,7 +70,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.StringVar(&o.bin, "bin", "bin", "folder of the programs, as `make build` leaves them")
 	f.StringVar(&o.dir, "dir", "", "folder for data, logs and ledger; a new temporary one when empty, removed on success")
-	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes) or dev (millrace dev)")
+	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes), dev (millrace dev) or runtime (the keyed consumer runtime alone, see -target runtime -help)")
 	f.IntVar(&o.events, "events", 20_000, "distinct events to send")
 	f.IntVar(&o.shops, "shops", 200, "shops that send them")
 	f.Float64Var(&o.rate, "rate", 100, "events per second")
@@ -60,7 +83,7 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("read flags: %w", err)
 	}
 	if o.target != "cluster" && o.target != "dev" {
-		return o, fmt.Errorf("-target must be cluster or dev, is %q", o.target)
+		return o, fmt.Errorf("-target must be cluster, dev or runtime, is %q", o.target)
 	}
 	return o, nil
 }

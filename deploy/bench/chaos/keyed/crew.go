@@ -1,0 +1,146 @@
+package keyed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// crew keeps the member processes running, but for those that are being harmed.
+type crew struct {
+	o       *Options
+	seeds   []string
+	backend string
+	record  *record
+
+	watchers sync.WaitGroup
+	mu       sync.Mutex
+	slots    []*slot
+	stopping bool
+}
+
+// slot is the place of one member: its lives come one after the other, but for a frozen one that is replaced.
+type slot struct {
+	number   int
+	instance string // instance id, "" for a dynamic member
+	life     int
+	now      *process
+	harmed   bool
+}
+
+func newCrew(o *Options, seeds []string, backend string, r *record) *crew {
+	c := &crew{o: o, seeds: seeds, backend: backend, record: r}
+	for i := range o.Members {
+		s := &slot{number: i}
+		if o.Static == "all" || o.Static == "half" && i%2 == 0 {
+			s.instance = "chaos-" + strconv.Itoa(i)
+		}
+		c.slots = append(c.slots, s)
+	}
+	return c
+}
+
+func (c *crew) start(ctx context.Context) error {
+	for _, s := range c.slots {
+		if err := c.revive(ctx, s, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revive starts the life that follows after p; it does nothing when there is one already.
+func (c *crew) revive(ctx context.Context, s *slot, p *process) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping || s.now != p || ctx.Err() != nil {
+		return nil
+	}
+	s.life++
+	next, err := launch(ctx, &memberSpec{
+		Process: fmt.Sprintf("m%d-%d", s.number, s.life), Seeds: c.seeds, Dir: c.o.Dir, Backend: c.backend,
+		World: c.o.world(), Rates: c.o.rates(), Config: c.o.config(groupID, s.instance),
+	})
+	if err != nil {
+		return err
+	}
+	s.now = next
+	c.watchers.Go(func() { c.watch(ctx, s, next) })
+	return nil
+}
+
+// watch revives a member that has ended by itself, as an orchestrator would, and notes it: no harm done here is a reason to end.
+func (c *crew) watch(ctx context.Context, s *slot, p *process) {
+	<-p.done
+	if p.asked.Load() {
+		return
+	}
+	c.record.fault("%s ended by itself: %v (see %s.log)", p.name, p.err, p.name)
+	if pause(ctx, time.Second) == nil {
+		if err := c.revive(ctx, s, p); err != nil {
+			c.record.fault("%v", err)
+		}
+	}
+}
+
+// take gives a slot to a harm, nil when there is none to be had: at least one other member must be left unharmed.
+func (c *crew) take(dice *rand.Rand, static bool) *slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var free []*slot
+	unharmed := 0
+	for _, s := range c.slots {
+		if s.harmed {
+			continue
+		}
+		unharmed++
+		if !static || s.instance != "" {
+			free = append(free, s)
+		}
+	}
+	if len(free) == 0 || unharmed < 2 {
+		return nil
+	}
+	s := free[dice.IntN(len(free))]
+	s.harmed = true
+	return s
+}
+
+func (c *crew) giveBack(s *slot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.harmed = false
+}
+
+// current returns the slot's process and what it is called.
+func (c *crew) current(s *slot) *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.now
+}
+
+// stop ends all members in order and returns what went wrong with it.
+func (c *crew) stop() error {
+	c.mu.Lock()
+	c.stopping = true
+	slots := c.slots
+	c.mu.Unlock()
+	errs := make([]error, len(slots))
+	var all sync.WaitGroup
+	for i, s := range slots {
+		if p := c.current(s); p != nil {
+			all.Go(func() {
+				_ = p.signal(syscall.SIGCONT)
+				errs[i] = p.end(syscall.SIGTERM)
+			})
+		}
+	}
+	all.Wait()
+	c.watchers.Wait()
+	return errors.Join(errs...)
+}
