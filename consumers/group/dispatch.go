@@ -37,7 +37,7 @@ func (r *Runtime) worker() {
 func (r *Runtime) next() *schedule.Item {
 	for !r.ended {
 		if r.permitted() {
-			if it := r.sched.Next(); it != nil {
+			if it := r.sched.Next(time.Now()); it != nil {
 				return it
 			}
 		}
@@ -125,10 +125,12 @@ func (r *Runtime) apply(it *schedule.Item, o outcome) {
 
 // afterChange is called with r.mu held, after a change that may have made events ready to be loaded.
 func (r *Runtime) afterChange(p *schedule.Partition) {
-	if owner, ok := p.Owner.(*partition); ok && p.WantsLoad() {
+	owner := ownerOf(p)
+	if p.WantsLoad() {
 		signal(owner.load)
 	}
-	if r.full && r.sched.Bytes() < r.cfg.BufferBytes/4*3 {
+	_, paused := r.paused[owner.tp]
+	if r.full && r.sched.Bytes() < r.cfg.BufferBytes/4*3 || paused && !p.Full(r.cfg.BufferBytes/stagedShare, true) {
 		r.member.Wake()
 	}
 }

@@ -57,6 +57,7 @@ const (
 	isReady   keyFlags = 1 << iota // in the run queue, or running
 	isLoading                      // in loads, or being loaded
 	isParked                       // its front is parked
+	isHeld                         // in held
 )
 
 // entry is an event in the retry log.
@@ -131,7 +132,9 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 	s.unpark(p, k)
 	if len(k.queue) == 0 && len(k.room) == 0 {
 		p.timers.remove(k)
-		delete(p.keys, k.hash)
+		if p.keys[k.hash] == k { // not one that came after it
+			delete(p.keys, k.hash)
+		}
 		return
 	}
 	if len(k.queue) > 0 && (len(k.room) == 0 || k.queue[0].Offset < k.room[0].offset) {
@@ -142,6 +145,12 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 	s.deferFrom(p, k, 0)
 	e := k.room[0]
 	switch {
+	case e.offset > p.progress.unread():
+		p.timers.remove(k)
+		if k.flags&isHeld == 0 {
+			k.flags |= isHeld
+			p.held = append(p.held, k)
+		}
 	case e.due == parkedDue:
 		k.flags |= isParked
 		p.parked++

@@ -34,10 +34,24 @@ func (s *Scheduler) admit(p *Partition, now time.Time) {
 		p.stagedBytes -= size
 		s.enqueue(p, r, size, now)
 	}
+	s.letGo(p, now)
 	if i == len(p.staged) {
 		p.staged = nil
 	} else {
 		p.staged = p.staged[i:]
+	}
+}
+
+// letGo settles the keys that were held, once all is read again that was not finished before this member had the partition.
+func (s *Scheduler) letGo(p *Partition, now time.Time) {
+	if len(p.held) == 0 || len(p.progress.restored) > 0 {
+		return
+	}
+	held := p.held
+	p.held = nil
+	for _, k := range held {
+		k.flags &^= isHeld
+		s.settle(p, k, now)
 	}
 }
 

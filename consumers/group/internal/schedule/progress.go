@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // progress knows which offsets of a source partition are settled.
 //
@@ -37,7 +40,7 @@ func restoreProgress(offset int64, text string) (progress, error) {
 	if err != nil {
 		return progress{}, err
 	}
-	return progress{next: offset, seq: m.seq, restoredHi: m.hi, restored: m.list}, nil
+	return progress{next: offset, seq: m.seq, hi: m.hi, restoredHi: m.hi, restored: m.list}, nil
 }
 
 // add notes an offset that was read. fresh is false when its event is settled, or was read before.
@@ -55,7 +58,6 @@ func (p *progress) add(offset int64, t time.Time) (number int64, attempts int, f
 		}
 		attempts = int(p.restored[0].attempts)
 		p.restored = p.restored[1:]
-		p.hi = max(p.hi, offset+1)
 	}
 	if len(p.slots) == 0 {
 		p.slots = nil // do not keep a grown window for ever
@@ -96,14 +98,20 @@ func (p *progress) watermark() int64 {
 	}
 }
 
+// unread is the lowest offset that a predecessor had not finished and that was not read again yet. What waits in the retry topic with
+// a higher offset may have been put there, for want of room, behind an event of its key that was still being handled.
+func (p *progress) unread() int64 {
+	if len(p.restored) == 0 {
+		return math.MaxInt64
+	}
+	return p.restored[0].offset
+}
+
 // snapshot returns what to commit: the watermark, and metadata that says what is settled beyond it. cut is the offset from which on
 // nothing is covered because the metadata has no more room; what is settled from there on must stay out of the commit.
 func (p *progress) snapshot(retry int64, room int) (offset int64, text string, cut int64) {
 	offset = p.watermark()
-	hi := p.hi
-	if len(p.restored) > 0 || p.next < p.restoredHi {
-		hi = max(hi, p.restoredHi)
-	}
+	hi := p.hi // never below restoredHi: what a predecessor settled stays settled, read again or not
 	e := newEncoder(p.seq+1, retry, offset, hi, room)
 	for i := range p.slots {
 		if s := &p.slots[i]; !s.done && s.offset < hi && !e.add(s.offset, int(s.attempts)) {

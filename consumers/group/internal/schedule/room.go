@@ -31,7 +31,7 @@ func (s *Scheduler) Loads(p *Partition, limit int) []Load {
 		n++
 		before := len(out)
 		for _, e := range k.room[:min(prefetch, len(k.room))] {
-			if e.due == parkedDue { // a place, without a body
+			if e.due == parkedDue || e.offset > p.progress.unread() { // a place without a body; see held
 				break
 			}
 			out = append(out, Load{Log: e.log, offset: e.offset, key: k})

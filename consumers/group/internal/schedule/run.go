@@ -77,7 +77,7 @@ func (f *fifo) pop() (readyKey, bool) {
 func (s *Scheduler) Runnable() int { return s.ready.n }
 
 // Next hands out the head that runs next, or nil. It must come back by one of Done, Wait, Sleep, Defer and Dead.
-func (s *Scheduler) Next() *Item {
+func (s *Scheduler) Next(now time.Time) *Item {
 	for {
 		r, ok := s.ready.pop()
 		if !ok {
@@ -87,6 +87,11 @@ func (s *Scheduler) Next() *Item {
 			continue
 		}
 		it := r.k.queue[0]
+		if len(r.k.room) > 0 && r.k.room[0].offset < it.Offset { // redriven meanwhile
+			r.k.flags &^= isReady
+			s.settle(r.p, r.k, now)
+			continue
+		}
 		it.state = running
 		r.p.running++
 		s.running++

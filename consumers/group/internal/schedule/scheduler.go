@@ -41,6 +41,7 @@ type Partition struct {
 	staged   []*kgo.Record
 	pending  []*Completion // finished, and not in a commit yet
 	loads    []*key        // keys whose room's front is due
+	held     []*key        // keys whose room's front may come after an event that the source has still to bring
 
 	stagedBytes int
 	waiting     int   // entries in rooms
@@ -168,7 +169,7 @@ func (s *Scheduler) Drop(p *Partition) {
 	delete(s.parts, p)
 	s.bytes -= p.bytes
 	p.bytes = 0
-	p.staged, p.pending, p.loads, p.keys, p.timers = nil, nil, nil, nil, nil
+	p.staged, p.pending, p.loads, p.held, p.keys, p.timers = nil, nil, nil, nil, nil, nil
 }
 
 // Gone tells whether p was dropped.
