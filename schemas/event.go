@@ -128,43 +128,55 @@ func AppendHeaders[H ~struct {
 }
 
 // ParseHeaders reads what AppendHeaders wrote. Headers it does not know are passed over, so that other programs may add
-// theirs; of a repeated header the last counts. Errors wrap ErrNotAnEvent.
+// theirs; of a repeated header the last counts. All texts share one allocation. Errors wrap ErrNotAnEvent.
 func ParseHeaders[H ~struct {
 	Key   string
 	Value []byte
 }](headers []H) (Event, error) {
+	n := 0
+	for i := range headers {
+		n += len(header(headers[i]).Value)
+	}
+	// Every event of every consumer comes through here, so its dozen texts are cut out of one.
+	var all strings.Builder
+	all.Grow(n)
+	for i := range headers {
+		all.Write(header(headers[i]).Value)
+	}
+	rest := all.String()
 	var e Event
-	var spec, typ, source string
-	var when, received []byte
+	var spec, typ, source, when, received string
 	for i := range headers {
 		h := header(headers[i])
+		var value string
+		value, rest = rest[:len(h.Value)], rest[len(h.Value):]
 		switch h.Key {
 		case HeaderSpecVersion:
-			spec = string(h.Value)
+			spec = value
 		case HeaderID:
-			e.ID = string(h.Value)
+			e.ID = value
 		case HeaderType:
-			typ = string(h.Value)
+			typ = value
 		case HeaderSource:
-			source = string(h.Value)
+			source = value
 		case HeaderSubject:
-			e.Subject = string(h.Value)
+			e.Subject = value
 		case HeaderTime:
-			when = h.Value
+			when = value
 		case HeaderContentType:
-			e.ContentType = string(h.Value)
+			e.ContentType = value
 		case HeaderShopifyTopic:
-			e.Topic = string(h.Value)
+			e.Topic = value
 		case HeaderShopifyEventID:
-			e.ShopifyEventID = string(h.Value)
+			e.ShopifyEventID = value
 		case HeaderShopifyAPIVersion:
-			e.ShopifyAPIVersion = string(h.Value)
+			e.ShopifyAPIVersion = value
 		case HeaderReceivedTime:
-			received = h.Value
+			received = value
 		case HeaderPartitionKey:
-			e.PartitionKey = string(h.Value)
+			e.PartitionKey = value
 		case HeaderTraceParent:
-			e.TraceParent = string(h.Value)
+			e.TraceParent = value
 		}
 	}
 	var ok bool
@@ -178,7 +190,7 @@ func ParseHeaders[H ~struct {
 		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderID)
 	case e.Topic == "":
 		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderShopifyTopic)
-	case typ != Type(e.Topic):
+	case !isType(typ, e.Topic):
 		return Event{}, fmt.Errorf("%w: %s %q does not belong to %s %q", ErrNotAnEvent, HeaderType, typ, HeaderShopifyTopic, e.Topic)
 	}
 	var err error
@@ -191,12 +203,26 @@ func ParseHeaders[H ~struct {
 	return e, nil
 }
 
-// parseTime reads the value of a time header, nil when there is none.
-func parseTime(name string, value []byte) (time.Time, error) {
-	if value == nil {
+// isType tells whether typ is Type(topic), without making that.
+func isType(typ, topic string) bool {
+	rest, ok := strings.CutPrefix(typ, typePrefix)
+	if !ok || len(rest) != len(topic) {
+		return false
+	}
+	for i := range len(rest) {
+		if c := topic[i]; c != rest[i] && (c != '/' || rest[i] != '.') {
+			return false
+		}
+	}
+	return !strings.Contains(rest, "/")
+}
+
+// parseTime reads the value of a time header, "" when there is none.
+func parseTime(name, value string) (time.Time, error) {
+	if value == "" {
 		return time.Time{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, name)
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(value))
+	t, err := time.Parse(time.RFC3339Nano, value)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %s: %w", ErrNotAnEvent, name, err)
 	}

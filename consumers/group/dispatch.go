@@ -141,11 +141,18 @@ func (r *Runtime) handle(it *schedule.Item) outcome {
 	began := time.Now()
 	u := &unit{runtime: r, partition: p}
 	u.event = Event{
-		Key: entityKey(it), Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
+		Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
 		Attempt: it.Attempts + 1, FirstFailure: it.FirstFailure,
 	}
 	var err error
-	if u.event.Event, err = schemas.ParseHeaders(it.Record.Headers); err != nil {
+	u.event.Event, err = schemas.ParseHeaders(it.Record.Headers)
+	// What decides about order is the record's key; the header that repeats it saves a copy.
+	if key := entityKey(it); string(key) == u.event.PartitionKey {
+		u.event.Key = u.event.PartitionKey
+	} else {
+		u.event.Key = string(key)
+	}
+	if err != nil {
 		return r.dead(it, u, classUnreadable, err, began)
 	}
 	if r.svc.State {

@@ -15,12 +15,12 @@ import (
 // This file is the form of what stands in the retry and dead-letter topics.
 
 // entityKey is the key of an item's source record.
-func entityKey(it *schedule.Item) string {
+func entityKey(it *schedule.Item) []byte {
 	if it.Log < 0 {
-		return string(it.Record.Key)
+		return it.Record.Key
 	}
 	key, _ := splitRetryKey(it.Record.Key)
-	return string(key)
+	return key
 }
 
 // splitRetryKey is the inverse of schemas.RetryKey; offset -1 means that it is none.
@@ -98,7 +98,7 @@ func (r *Runtime) retryRecord(p *partition, c *schedule.Completion) *kgo.Record 
 	}
 	return &kgo.Record{
 		Topic: schemas.RetryTopic(p.tp.Topic, r.cfg.Member.Group), Partition: p.tp.Partition,
-		Key: schemas.RetryKey([]byte(entityKey(it)), it.Offset), Value: value, Headers: h,
+		Key: schemas.RetryKey(entityKey(it), it.Offset), Value: value, Headers: h,
 	}
 }
 
@@ -106,7 +106,7 @@ func (r *Runtime) retryRecord(p *partition, c *schedule.Completion) *kgo.Record 
 func (r *Runtime) settledRecord(p *partition, it *schedule.Item) *kgo.Record {
 	return &kgo.Record{
 		Topic: schemas.RetryTopic(p.tp.Topic, r.cfg.Member.Group), Partition: p.tp.Partition,
-		Key: schemas.RetryKey([]byte(entityKey(it)), it.Offset),
+		Key: schemas.RetryKey(entityKey(it), it.Offset),
 	}
 }
 
@@ -114,7 +114,7 @@ func (r *Runtime) settledRecord(p *partition, it *schedule.Item) *kgo.Record {
 func (r *Runtime) deadLetter(p *partition, it *schedule.Item, bare bool) *kgo.Record {
 	d := &kgo.Record{
 		Topic: schemas.DeadLetterTopic(p.tp.Topic, r.cfg.Member.Group), Partition: p.tp.Partition,
-		Key: []byte(entityKey(it)), Value: it.Record.Value, Headers: failureHeaders(p, it, sourceHeaders(it.Record, addedHeaders)),
+		Key: entityKey(it), Value: it.Record.Value, Headers: failureHeaders(p, it, sourceHeaders(it.Record, addedHeaders)),
 	}
 	if bare {
 		d.Value = nil

@@ -179,15 +179,27 @@ func (r *settler) ready(ctx context.Context, l *Letter) error {
 
 // fetch completes a bare letter from its source.
 func (b *Book) fetch(ctx context.Context, l *Letter) (found bool, err error) {
-	if i := slices.IndexFunc(b.sources, func(s source) bool { return s.topic == l.ID.Topic }); i < 0 || b.sources[i].events <= l.ID.Partition {
-		return false, nil
+	r, err := b.Source(ctx, l.ID)
+	if r == nil || err != nil {
+		return false, err
+	}
+	l.Key, l.Value, l.Headers = r.Key, r.Value, r.Headers
+	return true, nil
+}
+
+// Source reads the event of a letter where it came from; nil when it is no longer there.
+func (b *Book) Source(ctx context.Context, id ID) (found *kgo.Record, err error) {
+	if i := slices.IndexFunc(b.sources, func(s source) bool { return s.topic == id.Topic }); i < 0 || b.sources[i].events <= id.Partition {
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	err = b.recordsAt(ctx, l.ID.Topic, l.ID.Partition, []int64{l.ID.Offset}, func(r *kgo.Record) {
-		found = true
-		l.Key, l.Value, l.Headers = r.Key, r.Value, r.Headers
-	})
+	// To ask for an offset outside the log would be an error, and one beyond its end would be waited for.
+	spans, err := b.wholeLogs(ctx, []string{id.Topic}, func(_ string, p int32) bool { return p == id.Partition })
+	if err != nil || len(spans) != 1 || id.Offset < spans[0].from || id.Offset >= spans[0].to {
+		return nil, err
+	}
+	err = b.recordsAt(ctx, id.Topic, id.Partition, []int64{id.Offset}, func(r *kgo.Record) { found = r })
 	return found, err
 }
 

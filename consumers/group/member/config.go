@@ -3,6 +3,7 @@ package member
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -51,6 +52,9 @@ func (c Config) Validate() error {
 	if c.Protocol != ProtocolClassic && c.Protocol != ProtocolConsumer {
 		errs = append(errs, fmt.Errorf("protocol must be %s or %s, is %q", ProtocolClassic, ProtocolConsumer, c.Protocol))
 	}
+	if !validInstanceID(c.InstanceID) {
+		errs = append(errs, fmt.Errorf("instance_id must have at most 249 letters, digits, dots, underscores and dashes, is %q", c.InstanceID))
+	}
 	atLeast("session_timeout", c.SessionTimeout, time.Second)
 	atLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
 	atLeast("stop_grace", c.StopGrace, 0)
@@ -58,4 +62,12 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("offset_out_of_range must be %s or %s, is %q", OutOfRangeStop, OutOfRangeEarliest, c.OffsetOutOfRange))
 	}
 	return errors.Join(errs...)
+}
+
+// validInstanceID is Kafka's own rule, which is that for names of topics.
+func validInstanceID(id string) bool {
+	allowed := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
+	}
+	return len(id) <= 249 && id != "." && id != ".." && strings.IndexFunc(id, func(r rune) bool { return !allowed(r) }) < 0
 }

@@ -15,6 +15,9 @@ const (
 	pollRecords       = 5000
 	fetchMaxBytes     = 16 << 20
 	fetchMaxPartition = 1 << 20
+	// fetchMaxWait bounds how long a partition that has become ready waits for the fetch of the quiet ones before it: the
+	// client has one fetch under way per broker. Records that come meanwhile end the wait.
+	fetchMaxWait = 250 * time.Millisecond
 	// maxHeartbeat decides how soon the others learn that a member has left: at their next heartbeat.
 	maxHeartbeat = 300 * time.Millisecond
 )
@@ -47,6 +50,7 @@ func (m *Member) options(work, requests context.Context) []kgo.Opt {
 		kgo.RebalanceTimeout(m.cfg.rebalanceTimeout()),
 		kgo.FetchMaxBytes(fetchMaxBytes),
 		kgo.FetchMaxPartitionBytes(fetchMaxPartition),
+		kgo.FetchMaxWait(fetchMaxWait),
 		// A topic or partition that is created later is noticed soon, not after the default of five minutes.
 		kgo.MetadataMaxAge(15*time.Second),
 		kgo.MetadataMinAge(250*time.Millisecond),

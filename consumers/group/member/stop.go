@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,12 +37,15 @@ func (m *Member) stop(work context.Context) {
 }
 
 // leave gives the partitions back at once instead of after the session timeout, under its own deadline. With an instance id
-// the client sends nothing, so that the partitions wait for this instance.
+// the partitions wait for this instance: the client sends nothing, or, in the protocol consumer, that it will be back.
 func (m *Member) leave(requests context.Context, endRequests func()) {
 	ctx, cancel := context.WithTimeout(requests, m.cfg.CommitTimeout)
 	defer cancel()
 	memberID, _ := m.client.GroupMetadata()
 	err := m.client.LeaveGroupContext(ctx)
+	if errors.Is(err, kerr.InvalidRequest) && m.cfg.InstanceID != "" {
+		err = m.pauseMembership(ctx, memberID)
+	}
 	if ctx.Err() != nil {
 		// The client is in the middle of joining, and would wait for the other members.
 		endRequests()
@@ -53,6 +57,18 @@ func (m *Member) leave(requests context.Context, endRequests func()) {
 	if err != nil {
 		m.logger.WarnContext(requests, "leave group: its partitions wait for the session timeout", "err", err)
 	}
+}
+
+// pauseMembership says that this instance will be back. In the protocol consumer a process that comes in its place is refused
+// until the session timeout without that; franz-go 1.22 says it too, but leaves out the instance id, and brokers refuse that.
+func (m *Member) pauseMembership(ctx context.Context, memberID string) error {
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Group, req.MemberID, req.MemberEpoch, req.InstanceID = m.cfg.Group, memberID, -2, &m.cfg.InstanceID
+	resp, err := req.RequestWith(ctx, m.client)
+	if err != nil {
+		return fmt.Errorf("last heartbeat: %w", err)
+	}
+	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
 // leaveFor tells the group that a member has left whose client is closed.

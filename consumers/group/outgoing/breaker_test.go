@@ -146,7 +146,9 @@ func TestWhatATrialGaveBackIsNotKeptForTheNext(t *testing.T) {
 		b.trial()
 		ctx, cancel := context.WithCancel(t.Context())
 		bad, cut := make(chan error), make(chan error)
-		go func() { bad <- b.do("", func(context.Context) error { time.Sleep(time.Millisecond); return errBroken }) }()
+		go func() {
+			bad <- b.do("", func(context.Context) error { time.Sleep(time.Millisecond); return errBroken })
+		}()
 		synctest.Wait()
 		go func() { cut <- b.Do(ctx, "", hangs) }()
 		synctest.Wait()

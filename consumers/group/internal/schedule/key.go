@@ -84,10 +84,32 @@ func dueOf(t time.Time, parked bool) int64 {
 func (s *Scheduler) keyOf(p *Partition, hash uint64) *key {
 	k := p.keys[hash]
 	if k == nil {
-		k = &key{hash: hash}
+		if n := len(s.spare); n > 0 {
+			k, s.spare = s.spare[n-1], s.spare[:n-1]
+		} else {
+			k = &key{}
+		}
+		k.hash = hash
 		p.keys[hash] = k
 	}
 	return k
+}
+
+// maxSpare bounds the keys that are kept for use again.
+const maxSpare = 1 << 14
+
+// forget removes a key that has nothing left.
+func (s *Scheduler) forget(p *Partition, k *key) {
+	p.timers.remove(k)
+	if p.keys[k.hash] != k { // one came after it
+		return
+	}
+	delete(p.keys, k.hash)
+	// One that stands in a list or is being loaded cannot become another.
+	if k.flags == 0 && len(s.spare) < maxSpare && cap(k.queue) <= 64 {
+		*k = key{queue: k.queue[:0]}
+		s.spare = append(s.spare, k)
+	}
 }
 
 // find returns where the entry of a source offset is or would be.
@@ -131,10 +153,7 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 	}
 	s.unpark(p, k)
 	if len(k.queue) == 0 && len(k.room) == 0 {
-		p.timers.remove(k)
-		if p.keys[k.hash] == k { // not one that came after it
-			delete(p.keys, k.hash)
-		}
+		s.forget(p, k)
 		return
 	}
 	if len(k.queue) > 0 && (len(k.room) == 0 || k.queue[0].Offset < k.room[0].offset) {

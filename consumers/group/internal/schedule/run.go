@@ -118,7 +118,11 @@ func (s *Scheduler) back(it *Item) bool {
 // pop takes the head out of its key's queue.
 func (s *Scheduler) pop(p *Partition, k *key) {
 	k.queue[0] = nil
-	k.queue = k.queue[1:]
+	if len(k.queue) == 1 {
+		k.queue = k.queue[:0]
+	} else {
+		k.queue = k.queue[1:]
+	}
 	p.queued--
 }
 

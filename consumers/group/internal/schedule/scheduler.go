@@ -27,6 +27,7 @@ type Scheduler struct {
 	ready   runQueue
 	running int
 	bytes   int
+	spare   []*key // to be used again: at full speed a key lives for a few microseconds
 }
 
 // Partition is one source partition together with the retry partition that belongs to it.
