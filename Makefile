@@ -57,6 +57,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 10s each).
 bench-ingest: ## Measure the receiver beside a bare HTTP handler, on the embedded broker and on a real Kafka.
 	go run ./deploy/bench/receive $(ARGS)
 
+.PHONY: bench-runtime
+bench-runtime: ## Measure the consumer runtime on a real Kafka, beside Confluent's Parallel Consumer. ARGS="--rows noop,state" chooses.
+	go run ./deploy/bench/runtime $(ARGS)
+
 .PHONY: chaos
 chaos: build ## Kill processes at random under load and compare ClickHouse with the simulator's ledger.
 	go run ./deploy/bench/chaos --bin bin $(ARGS)
