@@ -1,0 +1,87 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"millrace/consumers/group"
+	"millrace/consumers/group/outgoing"
+	"millrace/schemas/secret"
+)
+
+// Config is the section "inventory".
+type Config struct {
+	Consumer group.Config    `mapstructure:"consumer"`
+	Stock    StockConfig     `mapstructure:"stock"`
+	Early    string          `mapstructure:"early" help:"What happens to a cancellation, refund or shipment that comes before its order: wait for the order (at most consumer.retry.not_ready_max, then it is a dead letter), or remember it with the order's state until the order comes, however long that takes."`
+	Call     outgoing.Config `mapstructure:"call"`
+}
+
+// StockConfig is how the service reaches the stock API.
+type StockConfig struct {
+	URL   string        `mapstructure:"url" help:"Address of the stock API, e.g. https://stock.example.com/api; the paths /v1/reservations… come after it."`
+	Token secret.Secret `mapstructure:"token" help:"Bearer token for the stock API; empty for none."`
+}
+
+// Values of Config.Early.
+const (
+	EarlyWait     = "wait"
+	EarlyRemember = "remember"
+)
+
+// DefaultConfig works against `storesim backends`. Later events of an order whose reservation is a dead letter are parked: they are
+// about goods that were never reserved, and would all become dead letters too.
+func DefaultConfig() Config {
+	consumer := group.DefaultConfig("millrace-inventory")
+	consumer.DeadLetter = group.DeadLetterPark
+	return Config{
+		Consumer: consumer,
+		Stock:    StockConfig{URL: "http://127.0.0.1:8090"},
+		Early:    EarlyWait,
+		Call:     outgoing.DefaultConfig(),
+	}
+}
+
+// Validate returns every problem at once, each with its key.
+func (c Config) Validate() error {
+	errs := []error{prefixed("consumer", c.Consumer.Validate()), prefixed("stock", c.Stock.Validate()), prefixed("call", c.Call.Validate())}
+	if c.Early != EarlyWait && c.Early != EarlyRemember {
+		errs = append(errs, fmt.Errorf("early must be %s or %s, is %q", EarlyWait, EarlyRemember, c.Early))
+	}
+	if c.Call.Timeout+c.Call.MaxWait > c.Consumer.HandlerTimeout {
+		errs = append(errs, fmt.Errorf("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s",
+			c.Consumer.HandlerTimeout, (c.Call.Timeout+c.Call.MaxWait).Round(time.Millisecond)))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns every problem at once, each with its key.
+func (c StockConfig) Validate() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		// The text may hold credentials: it is not repeated.
+		return errors.New("url must be http://host or https://host, with or without a path")
+	case u.User != nil:
+		return errors.New("url must have no user in it; use stock.token")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("url must have no query and no fragment")
+	}
+	return nil
+}
+
+// prefixed puts the name of a part before the key with which each of its problems begins.
+func prefixed(part string, err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	errs := make([]error, len(lines))
+	for i, line := range lines {
+		errs[i] = errors.New(part + "." + line)
+	}
+	return errors.Join(errs...)
+}
