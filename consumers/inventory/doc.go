@@ -20,9 +20,10 @@
 //   - The same end in whatever order events come. Within a line of an order it never releases more than it reserved.
 //   - No event is dropped for its age. An updated_at says nothing here: creation and cancellation are not two versions of one
 //     thing, a late creation is older than the cancellation and is needed all the same, and refunds have no updated_at.
-//   - An event that comes before the order itself waits for it (group.NotReady), or is remembered in the order's state until the
-//     order comes, by setting.
+//   - An event that comes before the order itself is remembered in the order's state until the order comes, or waits for it
+//     (group.NotReady), by setting. An order that the stock system does not know is waited for in both cases.
 //
 // What it is not: a ledger of stock. It does not count what is there, and says nothing to the shop. An order that was created
-// before the service first ran is not known to it; the later events of such an order end as dead letters.
+// before the service first ran is not known to it: the later events of such an order are remembered and do nothing, or, when they
+// wait, end as dead letters.
 package inventory

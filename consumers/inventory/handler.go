@@ -35,6 +35,7 @@ type handler struct {
 	log   *slog.Logger
 
 	reserved, cancelled, refunded prometheus.Counter
+	early                         prometheus.Counter
 	deniedLog                     *rate.Sometimes // a refused token concerns every event: once a minute is enough
 }
 
@@ -144,9 +145,9 @@ func (w *work) create(ctx context.Context) error {
 	}
 	w.reserved.Inc()
 	w.state.Known, w.state.Lines = true, lines
-	early := w.state.Early
+	remembered := w.state.Early
 	w.state.Early = nil
-	for _, c := range early {
+	for _, c := range remembered {
 		c.order = o.ID
 		if err := w.apply(ctx, c); err != nil && !w.keep {
 			return err // all of it again: what was done is done once, by its key
@@ -178,6 +179,7 @@ func (w *work) change(ctx context.Context, read func([]byte) (change, error)) er
 		return w.apply(ctx, c)
 	case w.cfg.Early == EarlyRemember:
 		w.state.Early = append(w.state.Early, c)
+		w.early.Inc()
 		return nil
 	default:
 		return w.notReady(fmt.Errorf("the order %s has not come yet", c.order))

@@ -101,7 +101,7 @@ func TestWhatComesBeforeItsOrderWaits(t *testing.T) {
 	for topic, body := range map[string]string{
 		"orders/cancelled": cancelled(""), "refunds/create": refunded(9, 11, 1, "cancel"), "fulfillments/create": shipped2, "fulfillments/update": unship2,
 	} {
-		b := setup(t)
+		b := setup(t, wait)
 		got := b.on(topic, body)
 		b.want(got, grouptest.NotReady, "", 0)
 		if got.After != time.Second || len(b.effects) != 0 || b.StateValue != nil {
@@ -164,7 +164,7 @@ func TestWhatNeedsNoGoodsIsSkippedWithItsReason(t *testing.T) {
 		{`{"id":1,"line_items":[{"id":11,"quantity":1},{"id":12,"variant_id":5,"quantity":0},{"id":13,"variant_id":5,"quantity":1,"gift_card":true}]}`, skipNoStock},
 		{cancelled(""), skipCancelled},
 	} {
-		for _, early := range []func(*Config){func(*Config) {}, remember} {
+		for _, early := range []func(*Config){wait, remember} {
 			b := setup(t, early)
 			b.on("refunds/create", refunded(9, 11, 1, "return"))
 			b.want(b.on("orders/create", tc.body), grouptest.Skipped, tc.reason, 0)
@@ -320,7 +320,7 @@ func TestEverySampleBodyIsUnderstood(t *testing.T) {
 	}
 	for _, topic := range []string{"fulfillments/create", "fulfillments/update"} {
 		for path, body := range samples(t, topic) {
-			b := setup(t)
+			b := setup(t, wait)
 			body = strings.Replace(body, `"order_id": 820982911946154500`, `"order_id": 1`, 1)
 			b.want(b.on(topic, body), grouptest.NotReady, "", 0)
 			b.on("orders/create", created)

@@ -60,6 +60,9 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 	h := &handler{
 		cfg: cfg, stock: stock, call: call, log: d.Logger.With("service", Name),
 		reserved: effects.WithLabelValues("reserved"), cancelled: effects.WithLabelValues("released_cancelled"), refunded: effects.WithLabelValues("released_refunded"),
+		early: promauto.With(d.Registerer).NewCounter(prometheus.CounterOpts{
+			Name: "millrace_inventory_early_total", Help: "Events remembered because they came before their order.",
+		}),
 		deniedLog: &rate.Sometimes{Interval: time.Minute},
 	}
 	return group.Service{
