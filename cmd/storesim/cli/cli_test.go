@@ -208,6 +208,11 @@ func TestMistakesAreToldWithTheirFlags(t *testing.T) {
 		"flood":           {[]string{"flood", "--body-size", "3"}, []string{"--url must", "--body-size must"}},
 		"size":            {[]string{"flood", "--body-size", "3X"}, []string{"2KB"}},
 		"verify":          {[]string{"verify", "--clickhouse", "x"}, []string{"--ledger must", "--clickhouse must"}},
+		"backends": {
+			[]string{"backends", "--stock-listen", "x", "--smtp-user", "u", "--fault", "pigeons:down", "--fault", "stock:error_rate=2", "--quantity", "MUG", "--quantity", "MUG=-1"},
+			[]string{"--stock-listen must", "--smtp-user must", `"pigeons:down"`, "error_rate must", `is "MUG"`, "quantity of MUG must not"},
+		},
+		"faults file": {[]string{"backends", "--faults-file", "/nowhere"}, []string{"/nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errText := storesim(t.Context(), nil, tc.args...)
@@ -224,7 +229,7 @@ func TestMistakesAreToldWithTheirFlags(t *testing.T) {
 }
 
 func TestHelpAndCompletion(t *testing.T) {
-	for _, command := range []string{"send", "flood", "verify"} {
+	for _, command := range []string{"send", "flood", "verify", "backends"} {
 		code, out, _ := storesim(t.Context(), nil, command, "--help")
 		if code != 0 || !strings.Contains(out, "Examples:") || !strings.Contains(out, "Exit codes:") {
 			t.Errorf("%s --help: exit code %d\n%s", command, code, out)

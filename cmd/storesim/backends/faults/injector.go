@@ -32,6 +32,7 @@ const (
 type Fate struct {
 	Do         Action
 	Outage     bool          // Do comes from an outage, whatever way it shows
+	Whole      bool          // from Gate: the rule is that of the whole backend, not of the name
 	Delay      time.Duration // before anything else, from Draw only
 	RetryAfter time.Duration // with Limit
 	Choice     uint8         // a number from the same chance, for picking one of several answers
@@ -53,11 +54,12 @@ type active struct {
 	rule    Rule
 	since   time.Time
 	limiter *rate.Limiter
+	whole   bool // not of one name
 }
 
 // NewInjector returns a healthy injector. The number of tries of each key is remembered for its life.
 func NewInjector(backend string, seed uint64) *Injector {
-	return &Injector{backend: backend, seed: seed, own: activate(Rule{}), tries: map[string]uint64{}}
+	return &Injector{backend: backend, seed: seed, own: activate(Rule{}, true), tries: map[string]uint64{}}
 }
 
 // Set replaces the rules by those of the set, which must be valid. A rule that stays the same goes on: its outages keep
@@ -69,10 +71,10 @@ func (in *Injector) Set(s *Set) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.own = replace(in.own, *d)
+	in.own = replace(in.own, *d, true)
 	next := make(map[string]*active, len(*named))
 	for name, r := range *named {
-		next[key(in.backend, name)] = replace(in.named[key(in.backend, name)], r)
+		next[key(in.backend, name)] = replace(in.named[key(in.backend, name)], r, false)
 	}
 	in.named = next
 }
@@ -82,21 +84,21 @@ func (in *Injector) Restart(name string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if name == "" {
-		in.own = activate(in.own.rule)
+		in.own = activate(in.own.rule, true)
 	} else if a, ok := in.named[key(in.backend, name)]; ok {
-		in.named[key(in.backend, name)] = activate(a.rule)
+		in.named[key(in.backend, name)] = activate(a.rule, false)
 	}
 }
 
-func replace(old *active, r Rule) *active {
+func replace(old *active, r Rule, whole bool) *active {
 	if old != nil && reflect.DeepEqual(old.rule, r) {
 		return old
 	}
-	return activate(r)
+	return activate(r, whole)
 }
 
-func activate(r Rule) *active {
-	a := &active{rule: r, since: time.Now()}
+func activate(r Rule, whole bool) *active {
+	a := &active{rule: r, since: time.Now(), whole: whole}
 	if r.RateLimit > 0 {
 		burst := r.Burst
 		if burst == 0 {
@@ -122,9 +124,9 @@ func (in *Injector) Gate(name string) Fate {
 	a := in.active(name)
 	switch {
 	case a.down():
-		return Fate{Do: a.rule.outageAction(), Outage: true}
+		return Fate{Do: a.rule.outageAction(), Outage: true, Whole: a.whole}
 	case a.limiter != nil && !a.limiter.Allow():
-		return Fate{Do: Limit, RetryAfter: max(time.Duration(a.rule.RetryAfter), time.Second)}
+		return Fate{Do: Limit, RetryAfter: max(time.Duration(a.rule.RetryAfter), time.Second), Whole: a.whole}
 	case a.rule.Refuse:
 		return Fate{Do: Refuse}
 	default:

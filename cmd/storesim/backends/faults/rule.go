@@ -18,13 +18,13 @@ type Rule struct {
 	TimeoutRate      float64  `json:"timeout_rate,omitempty"     help:"Never answered; no effect."`
 	ResetRate        float64  `json:"reset_rate,omitempty"       help:"Connection cut; no effect."`
 	LostAnswerRate   float64  `json:"lost_answer_rate,omitempty" help:"Effect done, then the connection is cut."`
-	RateLimit        float64  `json:"rate_limit,omitempty"       help:"Requests per second; beyond it 429 with Retry-After (SMTP 450)."`
+	RateLimit        float64  `json:"rate_limit,omitempty"       help:"Requests per second; beyond it 429 with Retry-After (SMTP 421; of a domain 450)."`
 	Burst            int      `json:"burst,omitempty"            help:"Requests at once under rate_limit; default: one second's worth."`
 	RetryAfter       Duration `json:"retry_after,omitzero"       help:"What Retry-After says, in whole seconds; default 1s."`
 	Refuse           bool     `json:"refuse,omitempty"           help:"Everything new is refused, 422 (SMTP 550 to the recipient)."`
 	Down             bool     `json:"down,omitempty"             help:"Down now, until the rule is changed."`
 	Outages          []Outage `json:"outages,omitempty"          help:"Down from+for after the rule was set, e.g. 30s+5m."`
-	OutageAs         OutageAs `json:"outage_as,omitempty"        help:"How being down shows: error (503, SMTP 451), reset or hang."`
+	OutageAs         OutageAs `json:"outage_as,omitempty"        help:"How being down shows: error (503; SMTP 421, of a domain 451), reset or hang."`
 	InsufficientSKUs []string `json:"insufficient_skus,omitempty" help:"SKUs of which nothing is in stock: 409. Stock API only."`
 }
 

@@ -46,7 +46,7 @@ type OutageAs string
 
 // The ways in which a backend can be away.
 const (
-	OutageError OutageAs = "error" // answers 503, SMTP 451; the default
+	OutageError OutageAs = "error" // answers 503, SMTP 421 or 451; the default
 	OutageReset OutageAs = "reset" // cuts the connection
 	OutageHang  OutageAs = "hang"  // never answers
 )

@@ -26,6 +26,9 @@ type session struct {
 	broken bool // the connection was cut: nothing more is to be judged on it
 }
 
+// unavailable is about the server itself and not about a recipient.
+const unavailable = 421
+
 func failure(code int, enhanced gosmtp.EnhancedCode, text string) error {
 	return &gosmtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: text}
 }
@@ -74,6 +77,12 @@ func (v *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	}
 	fate := v.s.Faults.Gate(domain(to))
 	v.account(fate, to)
+	switch {
+	case fate.Do == faults.Down && fate.Whole:
+		return failure(unavailable, gosmtp.EnhancedCode{4, 3, 2}, "Service not available")
+	case fate.Do == faults.Limit && fate.Whole:
+		return failure(unavailable, gosmtp.EnhancedCode{4, 7, 0}, "Too much mail, try again in "+fate.RetryAfter.String())
+	}
 	switch fate.Do {
 	case faults.Down:
 		return failure(451, gosmtp.EnhancedCode{4, 4, 1}, "The mail system of the recipient does not answer")
