@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"millrace/consumers/group/internal/logread"
 	"millrace/consumers/group/internal/schedule"
 	"millrace/schemas"
 )
@@ -237,6 +238,9 @@ func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, beg
 	}
 	after := r.jitter(r.cfg.Retry.Schedule[it.Attempts])
 	o := r.later(it, after)
+	if o.kind == toWait {
+		it.Record = logread.Detach(it.Record)
+	}
 	if o.kind == toSleep {
 		o.kind = toPut // the attempt must be kept
 	}
@@ -294,6 +298,9 @@ func (r *Runtime) putOff(it *schedule.Item, after time.Duration) outcome {
 	o := r.later(it, r.jitter(max(after, time.Millisecond)))
 	if o.kind == toWait && time.Since(it.Since)+after > r.cfg.Retry.InlineMax {
 		o.kind = toPut
+	}
+	if o.kind == toWait {
+		it.Record = logread.Detach(it.Record)
 	}
 	return o
 }

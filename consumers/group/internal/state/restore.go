@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -78,7 +79,8 @@ type filler struct {
 }
 
 func (b *filler) add(r *kgo.Record) error {
-	b.kvs = append(b.kvs, KV{r.Key, r.Value})
+	// A value must not keep its whole batch alive.
+	b.kvs = append(b.kvs, KV{r.Key, bytes.Clone(r.Value)})
 	b.bytes += len(r.Key) + len(r.Value)
 	if len(b.kvs) < restoreRecords && b.bytes < restoreBytes {
 		return nil
