@@ -22,7 +22,7 @@ const (
 )
 
 // exitCodes is the line under every help text.
-const exitCodes = "Exit codes: 0 done (a service: stopped by SIGINT or SIGTERM), 1 failed, 2 wrong usage or configuration,\n" +
+const exitCodes = "Exit codes: 0 done (a service: stopped by SIGINT or SIGTERM), 1 failed, 2 wrong usage or configuration, or not confirmed,\n" +
 	"            3 a check found differences, 130 interrupted before the work was done."
 
 // errDifferences is what a check returns, after it printed them, so that the program exits with ExitDifferences.
@@ -66,7 +66,7 @@ func Run(ctx context.Context, p Process) int {
 func exitCode(ctx context.Context, err error, reached bool) int {
 	_, isConfig := errors.AsType[*config.Error](err)
 	switch {
-	case !reached || isConfig:
+	case !reached || isConfig || errors.Is(err, errUsage):
 		return ExitUsage
 	case errors.Is(err, errDifferences):
 		return ExitDifferences
@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration `file`: .yaml, .toml or .json (or "+config.EnvFile+")")
 	root.SetHelpFunc(help)
-	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.versionCommand())
+	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.dlqCommand(), a.retryCommand(), a.versionCommand())
 	return root
 }
 

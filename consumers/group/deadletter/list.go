@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -109,13 +110,7 @@ func (b *Book) letters(ctx context.Context, s *Selection, refs []ref) ([]*Letter
 	for n, w := range byPart {
 		p := s.parts[n]
 		g.Go(func() error {
-			offsets := make([]int64, 0, len(w.letter)+len(w.resolution))
-			for o := range w.letter {
-				offsets = append(offsets, o)
-			}
-			for o := range w.resolution {
-				offsets = append(offsets, o)
-			}
+			offsets := slices.AppendSeq(slices.Collect(maps.Keys(w.letter)), maps.Keys(w.resolution))
 			return b.recordsAt(ctx, p.letters, p.partition, offsets, func(r *kgo.Record) {
 				mu.Lock()
 				defer mu.Unlock()

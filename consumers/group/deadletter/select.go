@@ -75,28 +75,35 @@ func (s *Selection) Open() int {
 	return n
 }
 
-// Entities returns how many entities the letters are of.
+// Entities returns how many entities the open ones are of.
 func (s *Selection) Entities() int {
 	keys := map[uint64]struct{}{}
 	for _, p := range s.parts {
 		for i := range p.entries {
-			keys[p.entries[i].key] = struct{}{}
+			if p.entries[i].settled == open {
+				keys[p.entries[i].key] = struct{}{}
+			}
 		}
 	}
 	return len(keys)
 }
 
 // Classes counts the letters by error class.
-func (s *Selection) Classes() map[string]int {
-	counts := map[unique.Handle[string]]int{}
+func (s *Selection) Classes() map[string]int { return s.classes(func(*entry) bool { return true }) }
+
+// OpenClasses counts the open ones by error class.
+func (s *Selection) OpenClasses() map[string]int {
+	return s.classes(func(e *entry) bool { return e.settled == open })
+}
+
+func (s *Selection) classes(counted func(*entry) bool) map[string]int {
+	words := map[string]int{}
 	for _, p := range s.parts {
 		for i := range p.entries {
-			counts[p.entries[i].class]++
+			if e := &p.entries[i]; counted(e) {
+				words[e.class.Value()]++
+			}
 		}
-	}
-	words := map[string]int{}
-	for class, n := range counts {
-		words[class.Value()] = n
 	}
 	return words
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -167,66 +168,66 @@ func (q *Queue) fill(n int32, entries map[int64]queued) {
 // ReadWaiting calls f with what waits, key by key, what is due first before the rest, and within a key in the order of the events;
 // with heads only with the first of each key. It stops after limit events if that is above 0. What is no longer there is left out.
 func (b *Book) ReadWaiting(ctx context.Context, q *Queue, heads bool, limit int, f func(Waiting) error) error {
-	type place struct {
-		key   *queueKey
-		entry int32
-	}
-	var batch []place
+	var batch []queuePlace
 	size, taken := 0, 0
-	flush := func() error {
-		out := make([]*Waiting, len(batch))
-		byPart := map[int32]map[int64]int{}
-		for i, x := range batch {
-			if byPart[x.key.part] == nil {
-				byPart[x.key.part] = map[int64]int{}
-			}
-			byPart[x.key.part][q.parts[x.key.part].entries[x.entry].at] = i
-		}
-		for n, index := range byPart {
-			p := &q.parts[n]
-			offsets := make([]int64, 0, len(index))
-			for o := range index {
-				offsets = append(offsets, o)
-			}
-			err := b.recordsAt(ctx, p.retries, p.partition, offsets, func(r *kgo.Record) {
-				if i, ok := index[r.Offset]; ok {
-					out[i] = waitingOf(b.group, p.topic, r)
-				}
-			})
-			if err != nil {
-				return err
-			}
-		}
-		for i, w := range out {
-			if w == nil {
-				continue
-			}
-			if x := batch[i]; x.entry == x.key.from {
-				w.Behind = int(x.key.to - x.key.from - 1)
-			}
-			if err := f(*w); err != nil {
-				return err
-			}
-		}
-		batch, size = batch[:0], 0
-		return nil
-	}
 	for i := range q.keys {
 		k := &q.keys[i]
-		for e := k.from; e < k.to && (e == k.from || !heads); e++ {
-			if limit > 0 && taken == limit {
-				return flush()
-			}
-			batch = append(batch, place{k, e})
+		for n := k.from; n < k.to && (n == k.from || !heads) && (limit <= 0 || taken < limit); n++ {
+			batch = append(batch, queuePlace{k, n})
 			taken++
-			if size += int(q.parts[k.part].entries[e].size); len(batch) == batchLetters || size > batchBytes {
-				if err := flush(); err != nil {
-					return err
-				}
+			if size += int(q.entry(batch[len(batch)-1]).size); len(batch) < batchLetters && size < batchBytes {
+				continue
 			}
+			if err := b.readBatch(ctx, q, batch, f); err != nil {
+				return err
+			}
+			batch, size = batch[:0], 0
 		}
 	}
-	return flush()
+	return b.readBatch(ctx, q, batch, f)
+}
+
+// queuePlace is one entry of a key.
+type queuePlace struct {
+	key   *queueKey
+	entry int32
+}
+
+func (q *Queue) entry(x queuePlace) *queued { return &q.parts[x.key.part].entries[x.entry] }
+
+// readBatch calls f with the events at the places, in their order.
+func (b *Book) readBatch(ctx context.Context, q *Queue, batch []queuePlace, f func(Waiting) error) error {
+	out := make([]*Waiting, len(batch))
+	byPart := map[int32]map[int64]int{} // offset → index in batch
+	for i, x := range batch {
+		if byPart[x.key.part] == nil {
+			byPart[x.key.part] = map[int64]int{}
+		}
+		byPart[x.key.part][q.entry(x).at] = i
+	}
+	for n, index := range byPart {
+		p := &q.parts[n]
+		err := b.recordsAt(ctx, p.retries, p.partition, slices.Collect(maps.Keys(index)), func(r *kgo.Record) {
+			if i, ok := index[r.Offset]; ok {
+				out[i] = waitingOf(b.group, p.topic, r)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, w := range out {
+		if w == nil {
+			continue
+		}
+		if x := batch[i]; x.entry == x.key.from {
+			w.Behind = int(x.key.to - x.key.from - 1)
+		}
+		if err := f(*w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func waitingOf(group, topic string, r *kgo.Record) *Waiting {
