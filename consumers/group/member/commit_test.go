@@ -22,6 +22,7 @@ func (w *world) ready(cfg Config, s *shape, n int) *running {
 }
 
 func (m *running) offsets(t *testing.T, offsets ...Offset) error {
+	t.Helper()
 	return m.Exclusive(t.Context(), func(c *Commit) error { return c.Offsets(t.Context(), offsets) })
 }
 

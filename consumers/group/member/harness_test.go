@@ -143,6 +143,7 @@ type shape struct {
 }
 
 func newShape(t *testing.T, name string) *shape {
+	t.Helper()
 	return &shape{t: t, name: name, state: map[TP]string{}, got: map[TP]Committed{}, offsets: map[TP][]int64{}, since: map[TP]int{}}
 }
 

@@ -18,6 +18,7 @@ func TestOnARealKafka(t *testing.T) {
 		kafkatest.WithProperty("group.consumer.session.timeout.ms", "1000"),
 		kafkatest.WithProperty("group.consumer.min.session.timeout.ms", "1000"))
 	fresh := func(t *testing.T, partitions int32) *world {
+		t.Helper()
 		w := worldOf(t, cluster.Brokers())
 		admin := kadm.NewClient(w.client)
 		if _, err := admin.DeleteTopics(t.Context(), topic, retry); err != nil {

@@ -80,7 +80,7 @@ type Work interface {
 
 // Deps is what the program hands to a Member.
 type Deps struct {
-	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks; not group or topics
+	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks that bear several clients; not group or topics
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: the metrics are kept and not registered
 }

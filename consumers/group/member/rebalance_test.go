@@ -40,6 +40,7 @@ func (w *world) flow(partitions int32) (stop func() int) {
 
 // committing commits what the member has accepted, all the time, so that every callback meets a commit.
 func committing(t *testing.T, m *running) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -48,7 +49,7 @@ func committing(t *testing.T, m *running) (stop func()) {
 			err := m.Exclusive(ctx, func(c *Commit) error {
 				m.shape.mu.Lock()
 				var tps []TP
-				for tp := range m.shape.state {
+				for tp := range m.state {
 					tps = append(tps, tp)
 				}
 				m.shape.mu.Unlock()
@@ -56,7 +57,7 @@ func committing(t *testing.T, m *running) (stop func()) {
 			})
 			if err != nil && ctx.Err() == nil && !errors.Is(err, kerr.RebalanceInProgress) && !errors.Is(err, kerr.IllegalGeneration) &&
 				!errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.StaleMemberEpoch) && !errors.Is(err, kgo.ErrClientClosed) && !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%s: commit: %v", m.shape.name, err)
+				t.Errorf("%s: commit: %v", m.name, err)
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -275,6 +276,7 @@ func TestTheMemberSurvivesErrorsOfItsGroup(t *testing.T) {
 
 func TestAGroupWhoseCommittedOffsetIsGone(t *testing.T) {
 	lose := func(t *testing.T) *world {
+		t.Helper()
 		w := newWorld(t, 1)
 		w.produce(0, 20)
 		w.precommit(tp(0), 5, "")
