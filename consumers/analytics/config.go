@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/group/member"
 	"millrace/schemas"
 )
 
@@ -14,7 +15,7 @@ const maxBatchRows = 1_000_000
 
 // Config is the section "analytics".
 type Config struct {
-	Group             string        `mapstructure:"group" help:"Kafka consumer group; all instances of one sink share it."`
+	member.Config     `mapstructure:",squash"`
 	BatchRows         int           `mapstructure:"batch_rows" help:"Rows at which a partition's batch is inserted; 1 to 1000000."`
 	BatchBytes        int           `mapstructure:"batch_bytes" help:"Bytes of keys, values and headers at which a partition's batch is inserted; 1 to 134217728. A single larger record makes a batch of its own."`
 	BatchLinger       time.Duration `mapstructure:"batch_linger" help:"Longest time a record waits for its batch to fill before the batch is due; 0 inserts at once."`
@@ -24,21 +25,12 @@ type Config struct {
 	RetryBackoffMin   time.Duration `mapstructure:"retry_backoff_min" help:"Wait after the first failed insert; doubles up to retry_backoff_max, with jitter; at least 1ms."`
 	RetryBackoffMax   time.Duration `mapstructure:"retry_backoff_max" help:"Longest wait between two tries of an insert; at least retry_backoff_min."`
 	BufferBytes       int           `mapstructure:"buffer_bytes" help:"Bytes of records held in all batches together; fetching pauses above it; at least batch_bytes."`
-	SessionTimeout    time.Duration `mapstructure:"session_timeout" help:"Time without heartbeats after which the group gives this member's partitions to others; at least 1s, and within the broker's limits."`
-	CommitTimeout     time.Duration `mapstructure:"commit_timeout" help:"Deadline of one offset commit; at least 100ms."`
-	StopGrace         time.Duration `mapstructure:"stop_grace" help:"Time for inserting what is held when the program is told to stop; what is not inserted by then is read again at the next start."`
-	OffsetOutOfRange  string        `mapstructure:"offset_out_of_range" help:"What to do when a committed offset is no longer in Kafka, so that events were lost unread: stop (with an error that says where) or earliest (log, count and go on at the oldest record)."`
 }
-
-const (
-	outOfRangeStop     = "stop"
-	outOfRangeEarliest = "earliest"
-)
 
 // DefaultConfig suits one process of two cores beside a ClickHouse of the same size; DESIGN.md has the measurements.
 func DefaultConfig() Config {
 	return Config{
-		Group:             "millrace-analytics",
+		Config:            member.DefaultConfig("millrace-analytics"),
 		BatchRows:         50_000,
 		BatchBytes:        8 << 20,
 		BatchLinger:       500 * time.Millisecond,
@@ -48,16 +40,12 @@ func DefaultConfig() Config {
 		RetryBackoffMin:   100 * time.Millisecond,
 		RetryBackoffMax:   5 * time.Second,
 		BufferBytes:       64 << 20,
-		SessionTimeout:    10 * time.Second,
-		CommitTimeout:     5 * time.Second,
-		StopGrace:         5 * time.Second,
-		OffsetOutOfRange:  outOfRangeStop,
 	}
 }
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Config.Validate()}
 	between := func(key string, value, least, most int) {
 		if value < least || value > most {
 			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
@@ -67,9 +55,6 @@ func (c Config) Validate() error {
 		if value < least {
 			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
 		}
-	}
-	if c.Group == "" {
-		errs = append(errs, errors.New("group must not be empty"))
 	}
 	between("batch_rows", c.BatchRows, 1, maxBatchRows)
 	between("batch_bytes", c.BatchBytes, 1, 128<<20)
@@ -83,12 +68,6 @@ func (c Config) Validate() error {
 	}
 	if c.BufferBytes < c.BatchBytes {
 		errs = append(errs, fmt.Errorf("buffer_bytes must be at least batch_bytes (%d), is %d", c.BatchBytes, c.BufferBytes))
-	}
-	atLeast("session_timeout", c.SessionTimeout, time.Second)
-	atLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
-	atLeast("stop_grace", c.StopGrace, 0)
-	if c.OffsetOutOfRange != outOfRangeStop && c.OffsetOutOfRange != outOfRangeEarliest {
-		errs = append(errs, fmt.Errorf("offset_out_of_range must be %s or %s, is %q", outOfRangeStop, outOfRangeEarliest, c.OffsetOutOfRange))
 	}
 	return errors.Join(errs...)
 }

@@ -34,6 +34,7 @@ func (s *Sink) dispatch(ctx context.Context, running *sync.WaitGroup) {
 		running.Go(func() {
 			s.flush(ctx, p, b)
 			s.signal()
+			s.member.Wake() // there may be room again
 		})
 	}
 }

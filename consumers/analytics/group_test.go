@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/consumers/group/member"
 	"millrace/schemas"
 )
 
@@ -29,8 +30,12 @@ func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndCommitsNothingAfterwards
 		s := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
 		eventually(t, "an insert under way", func() bool { return len(st.seen()) == 1 })
-		go s.onRevoked(t.Context(), s.client, map[string][]int32{ordersTopic: {0}})
-		eventually(t, "the partition dropped", func() bool { return !slices.Contains(s.owned(), partitionKey{ordersTopic, 0}) })
+		moved := []member.TP{{Topic: ordersTopic}}
+		go func() {
+			work{s.Sink}.Release(t.Context(), moved)
+			work{s.Sink}.Drop(moved, false)
+		}()
+		eventually(t, "the partition dropped", func() bool { return !slices.Contains(s.owned(), moved[0]) })
 		close(released)
 		time.Sleep(10 * time.Second)
 		w.wantCommitted(0, -1)
@@ -51,7 +56,7 @@ func TestRevocationWaitsForTheBatchInFlightAndCommitsIt(t *testing.T) {
 		s := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
 		eventually(t, "an insert under way", func() bool { return len(st.seen()) == 1 })
-		s.onRevoked(t.Context(), s.client, map[string][]int32{ordersTopic: {0}})
+		work{s.Sink}.Release(t.Context(), []member.TP{{Topic: ordersTopic}})
 		w.wantCommitted(0, 10)
 		mustStop(t, s)
 	})
@@ -119,7 +124,7 @@ func TestAFailedCommitIsRepeatedAndCounted(t *testing.T) {
 		s := w.start(testConfig(), st)
 		w.produce(orders(0, 0, 10)...)
 		eventually(t, "commit", func() bool { return w.committed(0) == 10 })
-		wantMetric(t, "commit failures", s.metrics.commitFailures, 2)
+		s.wantGroupMetric(t, "commit_failures_total", "offsets", 2)
 		if got := len(st.seen()); got != 1 {
 			t.Errorf("%d inserts, want 1: the rows were in", got)
 		}
@@ -259,7 +264,7 @@ func TestAGroupWhoseCommittedOffsetIsGoneStopsWithAnError(t *testing.T) {
 			t.Errorf("Run() error = %v, want ErrEventsLost", err)
 		}
 		w.wantCommitted(0, 5)
-		wantMetric(t, "fetch errors", s.metrics.fetchErrors, 1)
+		s.wantGroupMetric(t, "fetch_errors_total", "", 1)
 	})
 }
 
@@ -268,11 +273,11 @@ func TestAGroupWhoseCommittedOffsetIsGoneGoesOnAtTheOldestWhenToldTo(t *testing.
 		t := w.t
 		w.loseUnread()
 		cfg := testConfig()
-		cfg.OffsetOutOfRange = outOfRangeEarliest
+		cfg.OffsetOutOfRange = member.OutOfRangeEarliest
 		st := &fakeStore{}
 		s := w.start(cfg, st)
 		eventually(t, "commit", func() bool { return w.committed(0) == 20 })
-		wantMetric(t, "lost", s.metrics.lost, 10)
+		s.wantGroupMetric(t, "records_lost_total", "", 10)
 		if got := len(st.stored()); got != 5 {
 			t.Errorf("%d rows, want the 5 that were left", got)
 		}

@@ -99,21 +99,23 @@ func testConfig() Config {
 // running is a sink under test.
 type running struct {
 	*Sink
-	stop  func() error // ends Run and returns its error
-	wait  func() error // waits for Run to end by itself
-	ended chan struct{}
-	err   error
+	registry *prometheus.Registry
+	stop     func() error // ends Run and returns its error
+	wait     func() error // waits for Run to end by itself
+	ended    chan struct{}
+	err      error
 }
 
 func (w *world) start(cfg Config, st store) *running {
 	w.t.Helper()
-	s, err := newSink(cfg, Deps{Kafka: w.connection(), Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry()}, st)
+	registry := prometheus.NewPedanticRegistry()
+	s, err := newSink(cfg, Deps{Kafka: w.connection(), Logger: slog.New(slog.DiscardHandler), Registerer: registry}, st)
 	if err != nil {
 		w.t.Fatalf("newSink() error: %v", err)
 	}
 	// Not of w.t.Context(): that one is cancelled outside of the bubble.
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Sink: s, ended: make(chan struct{})}
+	r := &running{Sink: s, registry: registry, ended: make(chan struct{})}
 	go func() { defer close(r.ended); r.err = s.Run(ctx) }()
 	r.wait = func() error { <-r.ended; cancel(); return r.err }
 	r.stop = func() error { cancel(); return r.wait() }
@@ -295,6 +297,34 @@ func wantMetric(t *testing.T, name string, m prometheus.Metric, want float64) {
 	if got := value(t, m); got != want {
 		t.Errorf("%s = %v, want %v", name, got, want)
 	}
+}
+
+// wantGroupMetric checks a metric of the membership, which has the label of this service.
+func (r *running) wantGroupMetric(t *testing.T, name, kind string, want float64) {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatalf("Gather() error: %v", err)
+	}
+	for _, f := range families {
+		if f.GetName() != "millrace_group_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if labels["service"] != "analytics" || labels["kind"] != kind {
+				continue
+			}
+			if got := m.GetCounter().GetValue() + m.GetGauge().GetValue(); got != want {
+				t.Errorf("%s = %v, want %v", f.GetName(), got, want)
+			}
+			return
+		}
+	}
+	t.Errorf("there is no millrace_group_%s of kind %q", name, kind)
 }
 
 func samples(t *testing.T, m prometheus.Metric) (count uint64, sum float64) {

@@ -14,14 +14,10 @@ type metrics struct {
 	insertFailures  *prometheus.CounterVec
 	quarantined     *prometheus.CounterVec
 	extractProblems *prometheus.CounterVec
-	commitFailures  prometheus.Counter
-	fetchErrors     prometheus.Counter
-	lost            prometheus.Counter
 	repaired        prometheus.Counter
 	lagRecords      *prometheus.GaugeVec
 	lagSeconds      *prometheus.GaugeVec
 	paused          prometheus.Gauge
-	assigned        prometheus.Gauge
 	buffered        prometheus.Gauge
 	endToEnd        prometheus.Histogram
 	up              prometheus.Gauge
@@ -62,10 +58,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		extractProblems: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_analytics_extract_problems_total", Help: "Fields of bodies that could not be read into their column, by kind; the row and the body are stored all the same.",
 		}, []string{"field"}),
-		commitFailures: counter("millrace_analytics_commit_failures_total", "Failed tries of offset commits."),
-		fetchErrors:    counter("millrace_analytics_fetch_errors_total", "Errors that fetching from Kafka reported."),
-		repaired:       counter("millrace_analytics_rows_repaired_total", "Rows that ClickHouse had acknowledged and a read-back found missing, so that they were inserted again."),
-		lost:           counter("millrace_analytics_records_lost_total", "Records that Kafka removed before they were read; only with offset_out_of_range earliest."),
+		repaired: counter("millrace_analytics_rows_repaired_total", "Rows that ClickHouse had acknowledged and a read-back found missing, so that they were inserted again."),
 		lagRecords: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "millrace_analytics_lag_records", Help: "Records of this member's partitions that are not yet inserted and committed, by topic; -1 without partitions.",
 		}, []string{"topic"}),
@@ -73,7 +66,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "millrace_analytics_lag_seconds", Help: "Age of the oldest record held and not yet committed, by topic; 0 when there is none, -1 without partitions.",
 		}, []string{"topic"}),
 		paused:   gauge("millrace_analytics_paused_partitions", "Partitions whose fetching is paused."),
-		assigned: gauge("millrace_analytics_assigned_partitions", "Partitions that this member owns."),
 		buffered: gauge("millrace_analytics_buffered_bytes", "Bytes of records held in batches."),
 		endToEnd: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "millrace_analytics_end_to_end_seconds", Help: "Time from the receipt of a webhook to the acknowledgement of its row.",

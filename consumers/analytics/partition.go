@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/consumers/group/member"
 )
 
 // bounds is the range of offsets of one batch, start inclusive, end exclusive. The end counts, never the number of
@@ -28,14 +30,9 @@ type batch struct {
 	first   bool // of the partition since it was assigned: a member before may have tried the same bounds
 }
 
-type partitionKey struct {
-	topic     string
-	partition int32
-}
-
 // partition is what the sink holds of one owned partition. All fields but gone are guarded by Sink.mu.
 type partition struct {
-	partitionKey
+	member.TP
 	queue      []*kgo.Record // read and not yet in a batch, in order
 	queueBytes int
 	since      time.Time // when the head of the queue came, or later
@@ -51,8 +48,8 @@ type partition struct {
 	gone       chan struct{} // closed when the partition is no longer ours
 }
 
-func newPartition(key partitionKey) *partition {
-	return &partition{partitionKey: key, next: -1, committed: -1, highWater: -1, gone: make(chan struct{})}
+func newPartition(tp member.TP, committed int64) *partition {
+	return &partition{TP: tp, next: -1, committed: committed, highWater: -1, gone: make(chan struct{})}
 }
 
 // recordBytes is what a record counts towards batch_bytes and buffer_bytes.
@@ -101,7 +98,7 @@ func (p *partition) cut(cfg Config) *batch {
 		n++
 	}
 	b := &batch{
-		bounds:  bounds{topic: p.topic, partition: p.partition, start: p.next, end: p.queue[n-1].Offset + 1},
+		bounds:  bounds{topic: p.Topic, partition: p.Partition, start: p.next, end: p.queue[n-1].Offset + 1},
 		records: p.queue[:n:n],
 		bytes:   size,
 		first:   !p.begun,
@@ -120,6 +117,16 @@ func (p *partition) cut(cfg Config) *batch {
 // full reports whether the partition holds more than it should while a batch is under way: two batches beside it.
 func (p *partition) full(cfg Config) bool {
 	return len(p.queue) >= 2*cfg.BatchRows || p.queueBytes >= 2*cfg.BatchBytes
+}
+
+// skipTo moves on to where the log begins by now, if that is beyond what was read; the partition holds nothing.
+func (p *partition) skipTo(logStart int64) {
+	if p.next >= 0 {
+		p.next = max(p.next, logStart)
+	}
+	if p.committed >= 0 {
+		p.committed = max(p.committed, logStart)
+	}
 }
 
 // oldest returns the first record that is not committed, or nil.

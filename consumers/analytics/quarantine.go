@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -62,9 +63,13 @@ func (s *Sink) produceAll(ctx context.Context, list []rejected) (failed []reject
 		rejected
 		err error
 	}
+	producer, err := s.quarantine()
+	if err != nil {
+		return list, err
+	}
 	answers := make(chan answer, len(list))
 	for _, q := range list {
-		s.client.Produce(ctx, quarantineRecord(q), func(_ *kgo.Record, err error) { answers <- answer{q, err} })
+		producer.Produce(ctx, quarantineRecord(q), func(_ *kgo.Record, err error) { answers <- answer{q, err} })
 	}
 	for range list {
 		select {
@@ -82,6 +87,39 @@ func (s *Sink) produceAll(ctx context.Context, list []rejected) (failed []reject
 		}
 	}
 	return failed, err
+}
+
+// quarantine returns the client that produces, which is made when it is first needed: hardly any sink ever needs it.
+func (s *Sink) quarantine() (*kgo.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.producer == nil {
+		producer, err := kgo.NewClient(s.kafka...)
+		if err != nil {
+			return nil, fmt.Errorf("kafka client: %w", err)
+		}
+		s.producer = producer
+	}
+	return s.producer, nil
+}
+
+func (s *Sink) closeProducer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.producer != nil {
+		s.producer.Close()
+	}
+}
+
+// producerOptions completes the connection options.
+func producerOptions(connection []kgo.Opt) []kgo.Opt {
+	return append(append([]kgo.Opt(nil), connection...),
+		kgo.MetadataMinAge(250*time.Millisecond),
+		kgo.UnknownTopicRetries(-1),
+		kgo.ProducerLinger(0),
+		// Quarantined records may be as large as any event; the default of 1 MB would refuse them here.
+		kgo.ProducerBatchMaxBytes(schemas.MaxBodyBytes+1<<20),
+	)
 }
 
 // quarantineRecord is the record as it was, with headers that say why and whence it came. These headers can make a foreign

@@ -11,18 +11,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
+
+	"millrace/consumers/group/member"
 )
 
-var (
-	// ErrEventsLost is returned by Run when Kafka no longer has the offset to read next and Config.OffsetOutOfRange is stop.
-	ErrEventsLost = errors.New("events were removed from kafka before they were read")
-	// errDrainGrace ends the work that is left when Config.StopGrace is over.
-	errDrainGrace = errors.New("stop grace is over")
-)
+// ErrEventsLost is returned by Run when Kafka no longer has the offset to read next and Config.OffsetOutOfRange is stop.
+var ErrEventsLost = member.ErrEventsLost
+
+// errDrainGrace ends the work that is left when the stop grace is over.
+var errDrainGrace = errors.New("stop grace is over")
 
 // Deps is what the program hands to a Sink.
 type Deps struct {
-	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks; not group or topics
+	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks that bear several clients; not group or topics
 	ClickHouse *DB       // from ClickHouseConfig.Open; the caller closes it after Run
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -31,25 +32,25 @@ type Deps struct {
 // Sink is one member of the consumer group; see the package comment. Run may be called once.
 type Sink struct {
 	cfg     Config
-	kafka   []kgo.Opt
+	member  *member.Member
+	kafka   []kgo.Opt // of the producer
 	store   store
 	logger  *slog.Logger
 	metrics *metrics
 	limiter *rate.Limiter
-	client  *kgo.Client // set by Run before anything else runs
+	stopped func() bool // whether Run was told to stop; set by Run before anything else runs
 
-	wake       chan struct{} // tells the dispatcher that something may be due; capacity 1
-	slots      chan struct{} // one element per insert under way
-	commitLock chan struct{} // held while committing and while giving partitions up; a channel, so that waiting can end
+	wake  chan struct{} // tells the dispatcher that something may be due; capacity 1
+	slots chan struct{} // one element per insert under way
 
 	mu         sync.Mutex
-	partitions map[partitionKey]*partition
+	producer   *kgo.Client // to the quarantine; nil until it is needed
+	partitions map[member.TP]*partition
 	buffered   int           // bytes in queues and batches
 	failing    int           // batches whose last try failed in a way that concerns the whole server
 	recovered  chan struct{} // closed at the first success after failing > 0, then replaced
 	stopping   bool
 	allPaused  bool
-	fatal      error // ends Run
 }
 
 // New builds a sink and starts nothing. Errors: those of Config.Validate, missing Deps, impossible Kafka options.
@@ -74,50 +75,46 @@ func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 		limiter:    rate.NewLimiter(rate.Limit(cfg.InsertsPerSecond), max(cfg.InsertsPerSecond/4, 1)),
 		wake:       make(chan struct{}, 1),
 		slots:      make(chan struct{}, cfg.InsertConcurrency),
-		commitLock: make(chan struct{}, 1),
-		partitions: make(map[partitionKey]*partition),
+		partitions: make(map[member.TP]*partition),
 		recovered:  make(chan struct{}),
 	}
-	s.kafka = s.options(d.Kafka)
+	s.kafka = producerOptions(d.Kafka)
 	if err := kgo.ValidateOpts(s.kafka...); err != nil {
 		return nil, fmt.Errorf("new analytics sink: kafka options: %w", err)
+	}
+	var err error
+	s.member, err = member.New(cfg.Config, topics(), work{s}, member.Deps{
+		Kafka: d.Kafka, Logger: s.logger, Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"service": "analytics"}, d.Registerer),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("new analytics sink: %w", err)
 	}
 	s.metrics = newMetrics(d.Registerer)
 	return s, nil
 }
 
-// Run joins the group and moves records until ctx ends, then inserts what it holds within Config.StopGrace, commits and
-// leaves; it returns nil then. While ClickHouse is away it waits. Errors: ErrSchemaPending, ErrSchemaDrift or
-// ErrSchemaNewer when the tables are not this program's; ErrEventsLost when Kafka no longer has unread records and
-// Config.OffsetOutOfRange is stop.
+// Run joins the group and moves records until ctx ends, then inserts what it holds within the stop grace, commits and leaves; it
+// returns nil then. While ClickHouse is away it waits. Errors: ErrSchemaPending, ErrSchemaDrift or ErrSchemaNewer when the
+// tables are not this program's; those of member.Member.Run.
 func (s *Sink) Run(ctx context.Context) error {
 	if err := s.awaitStore(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop before it could begin
 		}
 		return fmt.Errorf("run analytics sink: %w", err)
 	}
-	client, err := kgo.NewClient(s.kafka...)
-	if err != nil {
-		return fmt.Errorf("run analytics sink: kafka client: %w", err)
-	}
-	s.client = client
+	s.stopped = func() bool { return ctx.Err() != nil }
 	// Work under way outlives ctx by the grace, so that a stop does not cut a batch in half.
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	under, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { s.dispatch(work, &running) })
-	s.logger.InfoContext(ctx, "consuming", "group", s.cfg.Group, "topics", topics())
-
-	s.poll(ctx)
-
-	s.drain(work)
+	running.Go(func() { s.dispatch(under, &running) })
+	running.Go(func() { s.observing(under) })
+	err := s.member.Run(ctx) // all partitions are dropped when it returns
 	cancel(errDrainGrace)
 	running.Wait()
-	s.leave(work)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fatal != nil {
-		return fmt.Errorf("run analytics sink: %w", s.fatal)
+	s.closeProducer()
+	if err != nil {
+		return fmt.Errorf("run analytics sink: %w", err)
 	}
 	return nil
 }
@@ -145,10 +142,8 @@ func (s *Sink) awaitStore(ctx context.Context) error {
 	}
 }
 
-// drain makes everything held due and waits until it is inserted and committed, or the grace is over.
+// drain makes everything held due and waits until it is inserted and committed, or ctx ends.
 func (s *Sink) drain(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.StopGrace, errDrainGrace)
-	defer cancel()
 	s.mu.Lock()
 	s.stopping = true
 	s.mu.Unlock()
@@ -180,17 +175,6 @@ func (s *Sink) unfinished() (wait chan struct{}, records int) {
 		}
 	}
 	return wait, records
-}
-
-// leave gives the partitions back at once instead of after the session timeout, under its own deadline.
-func (s *Sink) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CommitTimeout)
-	defer cancel()
-	s.client.AllowRebalance()
-	if err := s.client.LeaveGroupContext(ctx); err != nil {
-		s.logger.WarnContext(ctx, "leave group", "group", s.cfg.Group, "err", err)
-	}
-	s.client.CloseAllowingRebalance()
 }
 
 // signal wakes the dispatcher.

@@ -12,6 +12,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/consumers/group/member"
 )
 
 var errAway = errors.New("connection refused")
@@ -87,10 +89,10 @@ func TestABatchIsInsertedWhenItsTimeIsUp(t *testing.T) {
 	})
 }
 
-func (s *Sink) owned() []partitionKey {
+func (s *Sink) owned() []member.TP {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []partitionKey
+	var out []member.TP
 	for k := range s.partitions {
 		out = append(out, k)
 	}
@@ -156,7 +158,7 @@ func TestWhileClickHouseIsAwayNothingIsCommittedFetchingPausesAndTheMemberStays(
 		}
 		wantMetric(t, "up", s.metrics.up, 0)
 		wantMetric(t, "paused partitions", s.metrics.paused, 12)
-		wantMetric(t, "assigned partitions", s.metrics.assigned, 12)
+		s.wantGroupMetric(t, "assigned_partitions", "", 12)
 		if age := value(t, s.metrics.lagSeconds.WithLabelValues(ordersTopic)); age < 3500 {
 			t.Errorf("lag = %v s after an hour", age)
 		}
