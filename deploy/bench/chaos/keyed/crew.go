@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -115,6 +117,13 @@ func (c *crew) giveBack(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.harmed = false
+}
+
+// static tells whether a process has an instance id.
+func (c *crew) static(process string) bool {
+	return slices.ContainsFunc(c.slots, func(s *slot) bool {
+		return s.instance != "" && strings.HasPrefix(process, fmt.Sprintf("m%d-", s.number))
+	})
 }
 
 // current returns the slot's process and what it is called.

@@ -33,6 +33,7 @@ func (r *run) report(in *check.Input, results []check.Result) error {
 			failed++
 		}
 	} else {
+		say("%s", r.failovers(in))
 		say("| latency of all events | events | p50 | p99 | p99.9 | max |\n|---|---|---|---|---|---|\n%s", row("from the record to its effect", allLatencies(in)))
 	}
 	say("| check | violations | counted |\n|---|---|---|")
@@ -57,6 +58,24 @@ func (r *run) report(in *check.Input, results []check.Result) error {
 		return ErrViolated
 	}
 	return nil
+}
+
+// failovers says how long the partitions of a harmed member stood still.
+func (r *run) failovers(in *check.Input) string {
+	text := "| a partition was worked again by another member after | partitions | p50 | p99 | p99.9 | max |\n|---|---|---|---|---|---|\n"
+	for _, kind := range []ledger.HarmKind{ledger.Kill, ledger.Stop, ledger.Zombie} {
+		for _, static := range []bool{true, false} {
+			name := string(kind) + ", no instance id"
+			if static {
+				name = string(kind) + ", with an instance id"
+			}
+			took := check.Failovers(in, kind, func(process string) bool { return r.crew.static(process) == static })
+			if len(took) > 0 {
+				text += row(name, took)
+			}
+		}
+	}
+	return text
 }
 
 func allLatencies(in *check.Input) []time.Duration {

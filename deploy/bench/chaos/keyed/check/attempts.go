@@ -64,7 +64,7 @@ func (b *book) seenState() Result {
 					r.violate(fmt.Sprintf("%v found %+v instead of %+v", e, e.Seen, want))
 				}
 			}
-			if !p.fate.Kind.Dead() {
+			if last := b.settled(p); last != nil && last.Verdict == ledger.Done {
 				want = want.Next(p.sent.Seq)
 			}
 		}

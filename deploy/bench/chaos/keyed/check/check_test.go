@@ -100,11 +100,11 @@ func TestAViolationIsSeen(t *testing.T) {
 		"an event given up that should have been done": {func(in *check.Input) {
 			e := find(in, done)
 			e.Verdict = ledger.Dead
-		}, []string{lost, state}},
+		}, []string{lost, seen, state}},
 		"an event done that should have been given up": {func(in *check.Input) {
 			e := find(in, func(e ledger.Effect) bool { return e.Verdict == ledger.Dead })
 			e.Verdict = ledger.Done
-		}, []string{lost, state}},
+		}, []string{lost, seen, state}},
 		"two events of an entity swapped": {func(in *check.Input) {
 			a := find(in, func(e ledger.Effect) bool {
 				next := e.Event
