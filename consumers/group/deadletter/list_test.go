@@ -52,7 +52,7 @@ func TestOpenLettersAreListedTheNewestFailureFirst(t *testing.T) {
 	got := letters[1]
 	got.Headers, got.Key, got.Value = nil, nil, nil
 	if diff := cmp.Diff(deadletter.Letter{
-		ID: deadletter.ID{Topic: orders, Offset: 2}, Group: group, Shop: "acme.myshopify.com", Entity: "order/2", ShopifyTopic: "orders/updated", WebhookID: "webhook-0-2",
+		ID: deadletter.ID{Topic: orders, Offset: 2}, Group: groupID, Shop: "acme.myshopify.com", Entity: "order/2", ShopifyTopic: "orders/updated", WebhookID: "webhook-0-2",
 		Class: schemas.ClassExhausted, Error: "stock API: 422 no such variant", Attempts: 5, FirstFailure: began, LastFailure: began.Add(9 * time.Second),
 	}, got); diff != "" {
 		t.Errorf("letter (-want +got):\n%s", diff)

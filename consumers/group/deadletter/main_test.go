@@ -19,17 +19,17 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	group  = "inventory"
-	orders = "shopify.orders"
+	groupID = "inventory"
+	orders  = "shopify.orders"
 )
 
 var (
-	dlq   = schemas.DeadLetterTopic(orders, group)
-	retry = schemas.RetryTopic(orders, group)
+	dlq   = schemas.DeadLetterTopic(orders, groupID)
+	retry = schemas.RetryTopic(orders, groupID)
 	began = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 )
 
-// world is a cluster with the topics of one group, and a client that writes what a runtime would.
+// world is a cluster with the topics of one groupID, and a client that writes what a runtime would.
 type world struct {
 	t    *testing.T
 	fake *kfake.Cluster // nil on a real one
@@ -55,8 +55,13 @@ func newWorld(t *testing.T, opts ...kfake.Opt) *world {
 func newWorldAt(t *testing.T, fake *kfake.Cluster, addrs []string) *world {
 	t.Helper()
 	w := &world{t: t, fake: fake, opts: []kgo.Opt{kgo.SeedBrokers(addrs...)}}
-	w.cl = w.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(schemas.MaxMessageBytes))
+	w.cl = w.writer()
 	return w
+}
+
+func (w *world) writer() *kgo.Client {
+	w.t.Helper()
+	return w.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(schemas.MaxMessageBytes+schemas.DeadLetterRoomBytes))
 }
 
 func (w *world) client(opts ...kgo.Opt) *kgo.Client {
@@ -71,7 +76,7 @@ func (w *world) client(opts ...kgo.Opt) *kgo.Client {
 
 func (w *world) book(o deadletter.Options, opts ...kgo.Opt) *deadletter.Book {
 	w.t.Helper()
-	b, err := deadletter.Open(w.t.Context(), append(append([]kgo.Opt{}, w.opts...), opts...), group, o)
+	b, err := deadletter.Open(w.t.Context(), append(append([]kgo.Opt{}, w.opts...), opts...), groupID, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -193,7 +198,7 @@ func (w *world) committed(topic string) [][]*kgo.Record {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
 	defer cancel()
-	ends, err := kadm.NewClient(w.cl).ListCommittedOffsets(ctx, topic)
+	ends, err := kadm.NewClient(w.cl).ListEndOffsets(ctx, topic) // the markers of a transaction come after its end
 	if err != nil {
 		w.t.Fatal(err)
 	}

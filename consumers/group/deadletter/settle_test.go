@@ -265,6 +265,12 @@ func TestASecondRunTakesOverAndNothingIsDoneTwice(t *testing.T) {
 	const n = 1600
 	w := newWorld(t)
 	w.letters(n)
+	w.takeOver(n)
+}
+
+func (w *world) takeOver(n int) {
+	t := w.t
+	t.Helper()
 	b := w.book(deadletter.Options{})
 	first, second := w.choose(b, deadletter.Filter{}), w.choose(b, deadletter.Filter{})
 	var byFirst, bySecond deadletter.Result
@@ -332,7 +338,7 @@ func TestAnInterruptedRunLeavesNothingHalfDone(t *testing.T) {
 func TestATransactionLeftOpenByAKilledRunIsEnded(t *testing.T) {
 	w := newWorld(t)
 	w.letters(30)
-	killed := w.client(kgo.TransactionalID(deadletter.TransactionalID(group)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	killed := w.client(kgo.TransactionalID(deadletter.TransactionalID(groupID)), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err := killed.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +351,7 @@ func TestATransactionLeftOpenByAKilledRunIsEnded(t *testing.T) {
 	// The selection itself has to wait for the open transaction; it is made of what can be read before it.
 	done := make(chan *deadletter.Selection)
 	go func() { s, _ := b.Select(t.Context(), deadletter.Filter{}); done <- s }()
-	other := w.client(kgo.TransactionalID(deadletter.TransactionalID(group)))
+	other := w.client(kgo.TransactionalID(deadletter.TransactionalID(groupID)))
 	if _, _, err := other.ProducerID(t.Context()); err != nil { // what Redrive does first
 		t.Fatal(err)
 	}
