@@ -44,6 +44,7 @@ const (
 
 	HeaderRetryDue    = "millrace_retry_due"    // time; missing: behind another event of its key
 	HeaderRetrySince  = "millrace_retry_since"  // time since which it is put off without an attempt burned; missing: it is not
+	HeaderRetryAside  = "millrace_retry_aside"  // "1": it waits for another event, and lets the later ones of its key pass
 	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, with an empty value; what is behind it waits for a person
 	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" (with the body) or "drop" (without a value). The owner of
 	// the partition follows them; records without it are its own.

@@ -45,6 +45,7 @@ func GroupHeaders() []HeaderSpec {
 		{HeaderError, false, "the error's text, cut at 1000 bytes"},
 		{HeaderRetryDue, false, "only in a retry topic: when the next try is due; missing while the event stands behind another of its key"},
 		{HeaderRetrySince, false, "only in a retry topic: since when the event is put off without burning an attempt"},
+		{HeaderRetryAside, false, "only in a retry topic: `1` where the event waits for another one and lets the later ones of its key pass"},
 		{HeaderRetryParked, false, "only in a retry topic: `1` where a dead letter keeps its key's place; the value is empty, not null"},
 		{HeaderRetryBy, false, "only in a retry topic: a person has sent the event back (`redrive`) or given it up for good (`drop`, no value)"},
 		{HeaderResolution, false, "only in a dead-letter topic, on a record without a value: the letter is `redriven` or `dropped`"},

@@ -89,12 +89,14 @@ type outcome struct {
 type outcomeKind uint8
 
 const (
-	toSettle  outcomeKind = iota
-	toWait                // in memory
-	toSleep               // in the retry topic, where it is already; nothing is written
-	toPut                 // into the retry topic
-	toBury                // into the dead-letter topic
-	toRelease             // cut off by a stop or a rebalance: as if it had not run
+	toSettle   outcomeKind = iota
+	toWait                 // in memory
+	toAside                // in memory, and later events of the key pass
+	toPutAside             // in the retry topic, and later events of the key pass
+	toSleep                // in the retry topic, where it is already; nothing is written
+	toPut                  // into the retry topic
+	toBury                 // into the dead-letter topic
+	toRelease              // cut off by a stop or a rebalance: as if it had not run
 )
 
 // apply is called with r.mu held.
@@ -109,6 +111,8 @@ func (r *Runtime) apply(it *schedule.Item, o outcome) {
 		}
 	case toWait:
 		r.sched.Wait(it, o.due, now)
+	case toAside, toPutAside:
+		r.sched.Aside(it, o.kind == toPutAside, o.due, now)
 	case toSleep:
 		r.sched.Sleep(it, o.due, now)
 	case toPut:
@@ -263,7 +267,7 @@ func (r *Runtime) later(it *schedule.Item, after time.Duration) outcome {
 }
 
 func (o outcome) where() string {
-	if o.kind == toWait {
+	if o.kind == toWait || o.kind == toAside {
 		return "memory"
 	}
 	return "topic"
@@ -279,6 +283,12 @@ func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict, began time.Ti
 		return r.dead(it, u, classNotReady, fmt.Errorf("waited for %s: %w", waited.Round(time.Millisecond), v), began)
 	}
 	o := r.putOff(it, v.after)
+	// What it waits for may have the same key.
+	if o.kind == toWait {
+		o.kind = toAside
+	} else {
+		o.kind = toPutAside
+	}
 	r.transition(slog.LevelDebug, "not ready", it, u, began, "err", v, "after", v.after, "where", o.where())
 	return o
 }

@@ -80,7 +80,7 @@ func failureHeaders(p *partition, it *schedule.Item, base []kgo.RecordHeader) he
 }
 
 // addedHeaders is room for what failureHeaders and retryRecord add.
-const addedHeaders = 12
+const addedHeaders = 13
 
 // retryRecord is an event that waits. Its value is never null: that would say that it waits no longer.
 func (r *Runtime) retryRecord(p *partition, c *schedule.Completion) *kgo.Record {
@@ -88,6 +88,9 @@ func (r *Runtime) retryRecord(p *partition, c *schedule.Completion) *kgo.Record 
 	h := failureHeaders(p, it, sourceHeaders(it.Record, addedHeaders))
 	h.time(schemas.HeaderRetrySince, it.Since)
 	h.time(schemas.HeaderRetryDue, c.Due())
+	if c.Aside {
+		h.text(schemas.HeaderRetryAside, "1")
+	}
 	value := it.Record.Value
 	if value == nil {
 		value = []byte{}
@@ -142,6 +145,8 @@ func readRetry(s *schedule.Scheduler, rec *kgo.Record) (w schedule.Waiting, what
 			w.Due = parseTime(h.Value)
 		case schemas.HeaderRetryParked:
 			w.Parked = true
+		case schemas.HeaderRetryAside:
+			w.Aside = true
 		case schemas.HeaderFirstFailure:
 			what.FirstFailure = parseTime(h.Value)
 		case schemas.HeaderLastFailure:

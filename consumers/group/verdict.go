@@ -11,7 +11,8 @@ import (
 //	nil          done
 //	Skip         done, and counted by its reason
 //	Permanent    to the dead-letter topic now
-//	NotReady     out of order: again after a wait, no attempt burned, at most Config.Retry.NotReadyMax in all
+//	NotReady     out of order: later events of the key go first; again after one of them or a wait, no attempt burned, at most
+//	             Config.Retry.NotReadyMax in all
 //	Unavailable  what the handler needs is away (an open breaker, a rate limit): again after a wait, no attempt burned, without limit
 //	any other    again by Config.Retry.Schedule, and to the dead-letter topic after the last attempt
 //
@@ -56,8 +57,9 @@ func Permanent(err error) error {
 	return &verdict{kind: verdictPermanent, err: err}
 }
 
-// NotReady means that the event came before one it needs. It comes back after the wait, without burning an attempt; when it
-// has waited for Config.Retry.NotReadyMax in all, it goes to the dead-letter topic.
+// NotReady means that the event came before one it needs. It steps aside: later events of its key are handled, since the one it
+// needs may be among them, and it comes back, before those after it, when one of them is done or the wait is over. No attempt is burned;
+// when it has waited for Config.Retry.NotReadyMax in all, it goes to the dead-letter topic.
 func NotReady(after time.Duration, format string, args ...any) error {
 	return &verdict{kind: verdictNotReady, after: after, err: fmt.Errorf(format, args...)}
 }

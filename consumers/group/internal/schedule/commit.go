@@ -22,6 +22,7 @@ type Completion struct {
 	Item   *Item
 	Kind   Kind
 	Writes any   // what was given to Done
+	Aside  bool  // of Deferred: it lets later events of its key pass
 	Log    int64 // set by the caller before Committed, for Deferred and Parked: the offset of the record in the retry log
 }
 
@@ -136,11 +137,15 @@ func (s *Scheduler) committed(p *Partition, c *Completion, now time.Time) {
 		return
 	}
 	k := it.key
-	if i := slices.Index(k.queue, it); i >= 0 {
-		k.queue = slices.Delete(k.queue, i, i+1)
-		p.queued--
+	p.leave(k, it)
+	e := entry{offset: it.Offset, log: c.Log, due: it.due}
+	fresh := false
+	if c.Aside {
+		fresh = k.putLate(e)
+	} else {
+		fresh = k.put(e)
 	}
-	if k.put(entry{offset: it.Offset, log: c.Log, due: it.due}) {
+	if fresh {
 		p.waiting++
 	}
 	s.settle(p, k, now)
@@ -162,9 +167,21 @@ func (s *Scheduler) Bury(c *Completion, now time.Time) {
 	if it.part.gone {
 		return
 	}
-	if i := slices.Index(it.key.queue, it); i >= 0 {
-		it.key.queue = slices.Delete(it.key.queue, i, i+1)
-		it.part.queued--
+	if it.part.leave(it.key, it) {
 		s.settle(it.part, it.key, now)
 	}
+}
+
+// leave takes an item out of its key; it tells whether it was there.
+func (p *Partition) leave(k *key, it *Item) bool {
+	if i := slices.Index(k.queue, it); i >= 0 {
+		k.queue = slices.Delete(k.queue, i, i+1)
+		p.queued--
+		return true
+	}
+	if i := slices.Index(k.aside, it); i >= 0 {
+		k.aside = slices.Delete(k.aside, i, i+1)
+		return true
+	}
+	return false
 }

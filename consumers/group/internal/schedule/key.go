@@ -46,8 +46,10 @@ type key struct {
 	hash  uint64
 	queue []*Item
 	room  []entry
-	due   int64 // in the timer heap; valid when timer > 0
-	timer int32 // index + 1 in the timer heap; 0: not in it
+	aside []*Item // have let later ones pass, in memory
+	late  []entry // the same, in the retry topic
+	due   int64   // in the timer heap; valid when timer > 0
+	timer int32   // index + 1 in the timer heap; 0: not in it
 	flags keyFlags
 }
 
@@ -112,32 +114,40 @@ func (s *Scheduler) forget(p *Partition, k *key) {
 	}
 }
 
-// find returns where the entry of a source offset is or would be.
-func (k *key) find(offset int64) (int, bool) {
-	// Nearly all entries go to the end.
-	if n := len(k.room); n == 0 || k.room[n-1].offset < offset {
-		return n, false
-	}
-	return slices.BinarySearchFunc(k.room, offset, func(e entry, o int64) int { return int(e.offset - o) })
+// empty tells whether nothing of the key is left.
+func (k *key) empty() bool {
+	return len(k.queue) == 0 && len(k.room) == 0 && len(k.aside) == 0 && len(k.late) == 0
 }
 
-// put adds an entry, or replaces the one of the same source offset; it tells whether the entry is new.
+// put adds an entry to those that hold up later ones, or replaces the one of the same source offset; it tells whether it is new.
 func (k *key) put(e entry) bool {
-	i, found := k.find(e.offset)
-	if found {
-		k.room[i] = e
-		return false
-	}
-	if k.room == nil {
-		k.room = make([]entry, 0, 1) // many keys have one
-	}
-	k.room = slices.Insert(k.room, i, e)
-	return true
+	known := k.drop(e.offset)
+	k.room = insert(k.room, e)
+	return !known
 }
 
-// has tells whether the queue has the event of a source offset.
+// putLate is put for an entry that lets later ones pass.
+func (k *key) putLate(e entry) bool {
+	known := k.drop(e.offset)
+	k.late = insert(k.late, e)
+	return !known
+}
+
+// drop removes the entry of a source offset, if there is one.
+func (k *key) drop(offset int64) bool {
+	for _, list := range []*[]entry{&k.room, &k.late} {
+		if i, found := find(*list, offset); found {
+			*list = slices.Delete(*list, i, i+1)
+			return true
+		}
+	}
+	return false
+}
+
+// has tells whether an event of a source offset is in memory.
 func (k *key) has(offset int64) bool {
-	return slices.ContainsFunc(k.queue, func(it *Item) bool { return it.Offset == offset })
+	is := func(it *Item) bool { return it.Offset == offset }
+	return slices.ContainsFunc(k.queue, is) || slices.ContainsFunc(k.aside, is)
 }
 
 // durable tells whether what comes from the source must go behind something that is, or is about to be, in the retry topic and
@@ -152,8 +162,13 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 		return
 	}
 	s.unpark(p, k)
-	if len(k.queue) == 0 && len(k.room) == 0 {
+	s.recall(p, k, now)
+	if k.empty() {
 		s.forget(p, k)
+		return
+	}
+	if len(k.queue) == 0 && len(k.room) == 0 {
+		p.arm(k, 0)
 		return
 	}
 	if len(k.queue) > 0 && (len(k.room) == 0 || k.queue[0].Offset < k.room[0].offset) {
@@ -165,7 +180,7 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 	e := k.room[0]
 	switch {
 	case e.offset > p.progress.unread():
-		p.timers.remove(k)
+		p.arm(k, 0)
 		if k.flags&isHeld == 0 {
 			k.flags |= isHeld
 			p.held = append(p.held, k)
@@ -173,11 +188,11 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 	case e.due == parkedDue:
 		k.flags |= isParked
 		p.parked++
-		p.timers.remove(k)
+		p.arm(k, 0)
 	case e.due > now.UnixNano():
-		p.timers.set(k, e.due)
+		p.arm(k, e.due)
 	default:
-		p.timers.remove(k)
+		p.arm(k, 0)
 		if k.flags&isLoading == 0 {
 			k.flags |= isLoading
 			p.loads = append(p.loads, k)
@@ -196,9 +211,9 @@ func (s *Scheduler) settleQueue(p *Partition, k *key, now time.Time) {
 	head := k.queue[0]
 	switch {
 	case head.state == deferring: // until the commit is through
-		p.timers.remove(k)
+		p.arm(k, 0)
 	case head.due > now.UnixNano():
-		p.timers.set(k, head.due)
+		p.arm(k, head.due)
 	default:
 		p.timers.remove(k)
 		k.flags |= isReady
@@ -211,10 +226,10 @@ func (s *Scheduler) deferFrom(p *Partition, k *key, i int) {
 	kept := k.queue[:i]
 	for _, it := range k.queue[i:] {
 		switch {
+		case it.state == deferring: // its record is to be written anew, or first
+			kept = append(kept, it)
 		case it.Log >= 0:
 			s.unload(p, k, it)
-		case it.state == deferring:
-			kept = append(kept, it)
 		default:
 			s.put(p, it, Deferred)
 			kept = append(kept, it)

@@ -29,6 +29,7 @@ type world struct {
 	// finished is what this incarnation has finished and not committed yet, by kind.
 	finished map[int64]Kind
 	dead     map[int64]bool // committed dead letters that nobody has dealt with
+	aside    map[int64]bool // has let later ones pass
 	parking  bool
 }
 
@@ -43,6 +44,7 @@ type waitingRecord struct {
 	due     time.Time
 	settled bool
 	parked  bool
+	aside   bool
 }
 
 func newWorld(t *rapid.T) *world {
@@ -62,13 +64,15 @@ func newWorld(t *rapid.T) *world {
 // assign is what a member does that has been given the partition: it knows nothing but what the broker has.
 func (w *world) assign() {
 	w.s = New(Options{MaxUnfinished: rapid.IntRange(1, 12).Draw(w.t, "max unfinished")})
+	w.aside = map[int64]bool{}
 	x := NewIndex()
 	from := RetryOffset(w.commit.Metadata)
 	for i := from; i < int64(len(w.retry)); i++ {
 		if r := w.retry[i]; r.settled {
 			x.Remove(w.s.Hash([]byte(r.key)), r.offset)
 		} else {
-			x.Put(Waiting{Key: w.s.Hash([]byte(r.key)), Offset: r.offset, Log: i, Due: r.due, Parked: r.parked})
+			x.Put(Waiting{Key: w.s.Hash([]byte(r.key)), Offset: r.offset, Log: i, Due: r.due, Parked: r.parked, Aside: r.aside})
+			w.aside[r.offset] = r.aside
 		}
 	}
 	x.End(int64(len(w.retry)))
@@ -132,13 +136,14 @@ func (w *world) start() {
 		w.t.Fatalf("offset %d runs and is settled", it.Offset)
 	}
 	for _, e := range w.source[:w.read] {
-		if e.key == key && e.offset < it.Offset && w.open(e.offset) {
+		if e.key == key && e.offset < it.Offset && w.open(e.offset) && !w.aside[e.offset] {
 			w.t.Fatalf("offset %d of key %s runs before %d is settled", it.Offset, key, e.offset)
 		}
 	}
 	if r, ok := w.waiting(it.Offset); ok && r.parked {
 		w.t.Fatalf("offset %d runs and is parked", it.Offset)
 	}
+	delete(w.aside, it.Offset)
 	w.running = append(w.running, it)
 }
 
@@ -150,7 +155,7 @@ func (w *world) finish() {
 	it := w.running[i]
 	w.running = slices.Delete(w.running, i, i+1)
 	later := w.now.Add(time.Duration(rapid.IntRange(1, 100).Draw(w.t, "wait")) * time.Second)
-	switch rapid.SampledFrom([]string{"done", "done", "done", "wrote", "wait", "sleep", "defer", "dead"}).Draw(w.t, "verdict") {
+	switch rapid.SampledFrom([]string{"done", "done", "done", "wrote", "wait", "sleep", "aside", "defer", "dead"}).Draw(w.t, "verdict") {
 	case "done":
 		w.s.Done(it, nil, 0, w.now)
 		w.finished[it.Offset] = Done
@@ -166,6 +171,13 @@ func (w *world) finish() {
 	case "wait":
 		it.Attempts++
 		w.s.Wait(it, later, w.now)
+	case "aside":
+		durable := rapid.Bool().Draw(w.t, "durable")
+		w.aside[it.Offset] = true
+		if durable && it.Log < 0 {
+			w.finished[it.Offset] = Deferred
+		}
+		w.s.Aside(it, durable, later, w.now)
 	case "defer":
 		it.Attempts++
 		w.finished[it.Offset] = Deferred
@@ -275,7 +287,7 @@ func (w *world) apply(c *Completion) {
 	}
 	switch c.Kind {
 	case Deferred:
-		c.Log = add(waitingRecord{due: c.Due()})
+		c.Log = add(waitingRecord{due: c.Due(), aside: c.Aside})
 		return
 	case Parked:
 		c.Log = add(waitingRecord{parked: true})

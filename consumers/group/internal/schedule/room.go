@@ -120,7 +120,7 @@ func (s *Scheduler) Redriven(p *Partition, w Waiting, now time.Time) {
 	if k.has(w.Offset) { // it is on its way already: settling it settles both records, since they have the same key
 		return
 	}
-	if k.put(entry{offset: w.Offset, log: w.Log, due: dueOf(w.Due, w.Parked)}) {
+	if k.add(w) {
 		p.waiting++
 	}
 	s.settle(p, k, now)
@@ -132,8 +132,7 @@ func (s *Scheduler) Dropped(p *Partition, hash uint64, offset int64, now time.Ti
 		return
 	}
 	k := p.keys[hash]
-	if i, found := k.find(offset); found {
-		k.room = slices.Delete(k.room, i, i+1)
+	if k.drop(offset) {
 		p.waiting--
 	}
 	s.settle(p, k, now)
@@ -150,6 +149,9 @@ func (p *Partition) lowest() int64 {
 	low := p.retryEnd
 	for _, k := range p.keys {
 		for _, e := range k.room {
+			low = min(low, e.log)
+		}
+		for _, e := range k.late {
 			low = min(low, e.log)
 		}
 		for _, it := range k.queue {

@@ -76,7 +76,7 @@ func (f *fifo) pop() (readyKey, bool) {
 // Runnable is how many heads may run, those of closed partitions perhaps included.
 func (s *Scheduler) Runnable() int { return s.ready.n }
 
-// Next hands out the head that runs next, or nil. It must come back by one of Done, Wait, Sleep, Defer and Dead.
+// Next hands out the head that runs next, or nil. It must come back by one of Done, Wait, Sleep, Aside, Defer and Dead.
 func (s *Scheduler) Next(now time.Time) *Item {
 	for {
 		r, ok := s.ready.pop()
@@ -133,6 +133,7 @@ func (s *Scheduler) Done(it *Item, writes any, extra int, now time.Time) {
 	}
 	p := it.part
 	s.pop(p, it.key)
+	it.key.passed(it.Offset)
 	switch {
 	case writes != nil || it.Log >= 0:
 		it.size += extra
@@ -194,6 +195,7 @@ func (s *Scheduler) Dead(it *Item, park bool, now time.Time) {
 		s.deferFrom(p, k, 1)
 	} else {
 		s.pop(p, k)
+		k.passed(it.Offset)
 		s.put(p, it, Dead)
 	}
 	s.settle(p, k, now)
@@ -207,7 +209,10 @@ func (p *Partition) Outstanding() []int64 {
 		for _, it := range k.queue {
 			out = append(out, it.Offset)
 		}
-		for _, e := range k.room {
+		for _, it := range k.aside {
+			out = append(out, it.Offset)
+		}
+		for _, e := range append(slices.Clone(k.room), k.late...) {
 			out = append(out, e.offset)
 		}
 	}

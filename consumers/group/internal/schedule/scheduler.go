@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"hash/maphash"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -80,6 +79,7 @@ type Waiting struct {
 	Log    int64  // offset in the retry log
 	Due    time.Time
 	Parked bool
+	Aside  bool // it lets later ones pass
 }
 
 // Index is what waits in a retry partition, folded from its log record by record. It needs no lock.
@@ -99,9 +99,17 @@ func (x *Index) Put(w Waiting) {
 		k = &key{hash: w.Key}
 		x.keys[w.Key] = k
 	}
-	if k.put(entry{offset: w.Offset, log: w.Log, due: dueOf(w.Due, w.Parked)}) {
+	if k.add(w) {
 		x.n++
 	}
+}
+
+func (k *key) add(w Waiting) bool {
+	e := entry{offset: w.Offset, log: w.Log, due: dueOf(w.Due, w.Parked)}
+	if w.Aside {
+		return k.putLate(e)
+	}
+	return k.put(e)
 }
 
 // Remove says that an event waits no longer.
@@ -110,11 +118,10 @@ func (x *Index) Remove(hash uint64, offset int64) {
 	if k == nil {
 		return
 	}
-	if i, found := k.find(offset); found {
-		k.room = slices.Delete(k.room, i, i+1)
+	if k.drop(offset) {
 		x.n--
 	}
-	if len(k.room) == 0 {
+	if k.empty() {
 		delete(x.keys, hash)
 	}
 }
