@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Consumer group.Config    `mapstructure:"consumer"`
 	Stock    StockConfig     `mapstructure:"stock"`
-	Early    string          `mapstructure:"early" help:"What happens to a cancellation, refund or shipment that comes before its order: remember it with the state of the order until that comes, however long it takes; or wait, which holds back all later events of the order too, the order itself among them, until consumer.retry.not_ready_max has passed and it is a dead letter for a person to redrive."`
+	Early    string          `mapstructure:"early" help:"What happens to a cancellation, refund or shipment that comes before its order: wait for the order, and become a dead letter when consumer.retry.not_ready_max has passed; or remember it with the state of the order until that comes, however long it takes, seen by nobody."`
 	Call     outgoing.Config `mapstructure:"call"`
 }
 
@@ -34,16 +34,13 @@ const (
 
 // DefaultConfig works against `storesim backends`. Later events of an order whose reservation is a dead letter are parked: they are
 // about goods that were never reserved, and would all become dead letters too.
-//
-// What comes too early is remembered, not put off with group.NotReady: the runtime keeps the events of a key in the order of their
-// offsets, and an order and what is about it have one key, so that the event that is waited for would stand behind the one that waits.
 func DefaultConfig() Config {
 	consumer := group.DefaultConfig("millrace-inventory")
 	consumer.DeadLetter = group.DeadLetterPark
 	return Config{
 		Consumer: consumer,
 		Stock:    StockConfig{URL: "http://127.0.0.1:8090"},
-		Early:    EarlyRemember,
+		Early:    EarlyWait,
 		Call:     outgoing.DefaultConfig(),
 	}
 }
@@ -53,10 +50,6 @@ func (c Config) Validate() error {
 	errs := []error{prefixed("consumer", c.Consumer.Validate()), prefixed("stock", c.Stock.Validate()), prefixed("call", c.Call.Validate())}
 	if c.Early != EarlyWait && c.Early != EarlyRemember {
 		errs = append(errs, fmt.Errorf("early must be %s or %s, is %q", EarlyWait, EarlyRemember, c.Early))
-	}
-	if c.Early == EarlyWait && c.Consumer.DeadLetter == group.DeadLetterPark {
-		errs = append(errs, fmt.Errorf("early must be %s where consumer.dead_letter is %s: the order would stay behind the dead letter that needs it",
-			EarlyRemember, group.DeadLetterPark))
 	}
 	if c.Call.Timeout+c.Call.MaxWait > c.Consumer.HandlerTimeout {
 		errs = append(errs, fmt.Errorf("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s",

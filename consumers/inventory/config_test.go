@@ -32,7 +32,6 @@ func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 		"stock.url must be http":         func(c *Config) { c.Stock.URL = "stock.example.com:hush" },
 		"stock.url must have no user":    func(c *Config) { c.Stock.URL = "http://me:hush@stock.example.com" },
 		"stock.url must have no query":   func(c *Config) { c.Stock.URL = "http://stock.example.com?token=hush" },
-		"early must be remember where":   func(c *Config) { c.Early = EarlyWait },
 		"early ":                         func(c *Config) { c.Early = "never" },
 		"call.breaker.failure_ratio ":    func(c *Config) { c.Call.Breaker.FailureRatio = 50 },
 		"call.timeout and call.max_wait": func(c *Config) { c.Consumer.HandlerTimeout = time.Second },

@@ -116,7 +116,7 @@ func newHandler(t fataler, stock Stock, changes ...func(*Config)) group.Handler 
 
 func remember(c *Config) { c.Early = EarlyRemember }
 
-func wait(c *Config) { c.Early, c.Consumer.DeadLetter = EarlyWait, group.DeadLetterContinue }
+func wait(c *Config) { c.Early = EarlyWait }
 
 // bench is an order at the service.
 type bench struct {
