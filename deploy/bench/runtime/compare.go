@@ -22,6 +22,7 @@ type figures struct {
 	cpuMicros float64 // per record
 	mallocs   float64 // per record; 0 for the peer
 	allocated float64 // bytes per record; 0 for the peer
+	others    float64 // share of the processors that went to other programs meanwhile
 }
 
 // ratesWithin is how long one run of a rate may take.
@@ -44,7 +45,7 @@ func (b *bench) compare(ctx context.Context, workers int, sleep time.Duration) e
 				return err
 			}
 			got[program] = append(got[program], f)
-			b.note("%s, %s, %d workers: %.0f records/s, steady %.0f, %.0f MB", program, handlerName(sleep), workers, f.whole, f.steady, f.peakMB)
+			b.note("%s, %s, %d workers: %.0f records/s, steady %.0f, %.0f MB, others %.0f %%", program, handlerName(sleep), workers, f.whole, f.steady, f.peakMB, 100*f.others)
 		}
 	}
 	peerSteady := middle(got[programPeer], func(f figures) float64 { return f.steady })
@@ -73,10 +74,19 @@ func (b *bench) rateRow(program string, workers int, sleep time.Duration, all []
 		}
 	}
 	least, most := slices.MinFunc(all, byRate), slices.MaxFunc(all, byRate)
-	b.report.row("Rates", "handler | workers | program | records/s, whole run | steady | of the peer | range of steady | of workers ÷ handler time | memory MB | processor µs/record | allocations/record | bytes/record",
+	b.report.row("Rates", "handler | workers | program | records/s, whole run | steady | of the peer | range of steady | of workers ÷ handler time | memory MB | processor µs/record | allocations/record | bytes/record | other programs",
 		handlerName(sleep), strconv.Itoa(workers), program, whole(middle(all, func(f figures) float64 { return f.whole })), whole(rate), ofPeer,
 		whole(least.steady)+" – "+whole(most.steady), ofPossible(rate, workers, sleep), whole(middle(all, func(f figures) float64 { return f.peakMB })),
-		decimals(middle(all, func(f figures) float64 { return f.cpuMicros }), 1), mallocs, allocated)
+		decimals(middle(all, func(f figures) float64 { return f.cpuMicros }), 1), mallocs, allocated, othersName(all))
+}
+
+// othersName is the most that other programs took of the processors in one of the runs.
+func othersName(all []figures) string {
+	most := 0.0
+	for _, f := range all {
+		most = max(most, f.others)
+	}
+	return whole(100*most) + " %"
 }
 
 func byRate(a, b figures) int { return cmp.Compare(a.steady, b.steady) }
@@ -110,16 +120,20 @@ func (b *bench) rateOf(ctx context.Context, program string, workers int, sleep t
 // runThrough waits until a process that is alone in its group has handled the whole topic, and stops it.
 func (b *bench) runThrough(ctx context.Context, c *child) (figures, error) {
 	defer c.kill()
-	total := int64(b.o.records)
-	err := until(ctx, ratesWithin, c.name+" has handled everything", []*child{c}, func() (bool, error) { return c.handled() >= total, nil })
+	before, err := b.loadNow()
 	if err != nil {
 		return figures{}, err
 	}
-	return c.figures(total)
+	total := int64(b.o.records)
+	err = until(ctx, ratesWithin, c.name+" has handled everything", []*child{c}, func() (bool, error) { return c.handled() >= total, nil })
+	if err != nil {
+		return figures{}, err
+	}
+	return b.figures(c, total, before)
 }
 
 // figures stops a process that is through with its records.
-func (c *child) figures(records int64) (figures, error) {
+func (b *bench) figures(c *child, records int64, before load) (figures, error) {
 	_, peak, err := c.memory()
 	if err != nil {
 		return figures{}, err
@@ -129,9 +143,13 @@ func (c *child) figures(records int64) (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
+	after, err := b.loadNow(c)
+	if err != nil {
+		return figures{}, err
+	}
 	n := float64(records)
 	return figures{
 		rates: rate(samples), peakMB: peak, cpuMicros: float64(c.cpu().Microseconds()) / n,
-		mallocs: float64(last.Mallocs) / n, allocated: float64(last.Allocated) / n,
+		mallocs: float64(last.Mallocs) / n, allocated: float64(last.Allocated) / n, others: after.others(before),
 	}, nil
 }

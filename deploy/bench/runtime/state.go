@@ -27,14 +27,14 @@ func (b *bench) state(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.note("state and one emitted record: %.0f records/s, steady %.0f, until visible %.0f, %.0f MB", f.whole, f.steady, seen, f.peakMB)
+		b.note("state and one emitted record: %.0f records/s, steady %.0f, until visible %.0f, %.0f MB, others %.0f %%", f.whole, f.steady, seen, f.peakMB, 100*f.others)
 		all, visible, checked = append(all, f), append(visible, seen), x
 	}
 	of := func(field func(figures) float64) float64 { return middle(all, field) }
-	b.report.row("State and one emitted record for each event, exactly once", "records/s, whole run | steady | until all is visible | memory MB | processor µs/record | allocations/record | bytes/record",
+	b.report.row("State and one emitted record for each event, exactly once", "records/s, whole run | steady | until all is visible | memory MB | processor µs/record | allocations/record | bytes/record | other programs",
 		whole(of(func(f figures) float64 { return f.whole })), whole(of(func(f figures) float64 { return f.steady })), whole(median(visible)),
 		whole(of(func(f figures) float64 { return f.peakMB })), decimals(of(func(f figures) float64 { return f.cpuMicros }), 1),
-		decimals(of(func(f figures) float64 { return f.mallocs }), 1), whole(of(func(f figures) float64 { return f.allocated })))
+		decimals(of(func(f figures) float64 { return f.mallocs }), 1), whole(of(func(f figures) float64 { return f.allocated })), othersName(all))
 	b.report.say("256 workers; an emitted record has a value of %d bytes; *until all is visible* counts to the commit of the last transaction. Each run was checked with a "+
 		"read-committed reader; the last gave: %d emitted, %d events without one, %d with more than one, %d out of their key's order, %d keys whose state is not the "+
 		"number of their events.", b.o.emitBytes, checked.emitted, checked.missing, checked.repeated, checked.inverted, checked.wrongState)
@@ -56,6 +56,10 @@ func (b *bench) stateOnce(ctx context.Context) (f figures, visible float64, x *e
 		return f, 0, nil, err
 	}
 	defer c.kill()
+	before, err := b.loadNow()
+	if err != nil {
+		return f, 0, nil, err
+	}
 	total := int64(b.o.records)
 	// Asking the broker all the time would cost it something, so the question waits until everything is handled.
 	err = until(ctx, ratesWithin, "everything is committed", []*child{c}, func() (bool, error) {
@@ -71,7 +75,7 @@ func (b *bench) stateOnce(ctx context.Context) (f figures, visible float64, x *e
 	seen := time.Now().UnixMicro()
 	samples := c.history()
 	visible = float64(total) / float64(seen-samples[0].at) * 1e6
-	if f, err = c.figures(total); err != nil {
+	if f, err = b.figures(c, total, before); err != nil {
 		return f, 0, nil, err
 	}
 	x, err = b.checkExactness(ctx, group, spec.EmitTo)
