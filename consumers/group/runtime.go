@@ -31,6 +31,7 @@ type Runtime struct {
 	metrics *metrics
 	member  *member.Member
 	emits   map[string]bool
+	writer  string // see newWriter
 
 	// Set by Run before anything else runs.
 	producer *txn.Producer
@@ -51,6 +52,7 @@ type Runtime struct {
 	ended   bool      // workers return
 	full    bool      // the buffer is
 	paused  map[member.TP]string
+	endedBy map[string]time.Time // when the transaction of a writer that is gone was ended
 
 	// open is a transaction whose outcome is not known: nothing else is committed before it is. Guarded by the commit lock.
 	open *unresolved
@@ -86,17 +88,18 @@ func New(svc Service, cfg Config, d Deps) (*Runtime, error) {
 		cfg:    cfg,
 		kafka:  d.Kafka,
 		logger: d.Logger.With("component", "group", "service", svc.Name),
+		writer: newWriter(cfg.Member.InstanceID),
 		emits:  make(map[string]bool, len(svc.Emits)),
 		kick:   make(chan struct{}, 1),
 		rearm:  make(chan struct{}, 1),
 		parts:  make(map[member.TP]*partition),
-		paused: make(map[member.TP]string),
+		paused: make(map[member.TP]string), endedBy: make(map[string]time.Time),
 	}
 	for _, t := range svc.Emits {
 		r.emits[t] = true
 	}
 	r.cond = sync.NewCond(&r.mu)
-	o := schedule.Options{MaxUnfinished: cfg.MaxUnfinished}
+	o := schedule.Options{MaxUnfinished: cfg.MaxUnfinished, Writer: r.writer}
 	if svc.Priority != nil {
 		o.Class = r.class
 	}
@@ -194,15 +197,7 @@ func (r *Runtime) Ready(context.Context) error {
 // connect makes what the member does not bring.
 func (r *Runtime) connect() error {
 	var err error
-	// A stable id lets a restarted process end the transaction that its crash left open at once, instead of after the timeout. Without
-	// an instance id there is none: two processes with the same id would fence each other for ever.
-	id := r.cfg.Member.Group + "-" + uuid.NewString()
-	if r.cfg.Member.InstanceID != "" {
-		id = r.cfg.Member.Group + "-" + r.cfg.Member.InstanceID
-	}
-	// An open transaction of a dead member hides its commits from its successor. It should not last longer than the session.
-	timeout := max(r.cfg.Member.SessionTimeout, 2*r.cfg.Member.CommitTimeout)
-	if r.producer, err = txn.New(r.kafka, id, timeout, r.logger); err != nil {
+	if r.producer, err = txn.New(r.kafka, r.transactionalID(r.writer), r.transactionTimeout(), r.logger); err != nil {
 		return fmt.Errorf("make the transactional producer: %w", err)
 	}
 	r.reader = logread.New(r.producer.Client())
@@ -218,6 +213,25 @@ func (r *Runtime) connect() error {
 		}
 	}
 	return nil
+}
+
+// newWriter is the part of the transactional id that tells members apart. A stable one lets a restarted process end the transaction that
+// its crash left open. Without an instance id there is none: two processes with the same id would fence each other for ever.
+func newWriter(instanceID string) string {
+	if instanceID != "" && len(instanceID) <= maxWriter {
+		return instanceID
+	}
+	return uuid.NewString()
+}
+
+const maxWriter = 64
+
+func (r *Runtime) transactionalID(writer string) string { return r.cfg.Member.Group + "-" + writer }
+
+// transactionTimeout: an open transaction of a dead member hides its commits from its successor, so it should not last longer than
+// the session.
+func (r *Runtime) transactionTimeout() time.Duration {
+	return max(r.cfg.Member.SessionTimeout, 2*r.cfg.Member.CommitTimeout)
 }
 
 func (r *Runtime) close() {

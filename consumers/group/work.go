@@ -7,6 +7,7 @@ import (
 
 	"millrace/consumers/group/internal/schedule"
 	"millrace/consumers/group/internal/state"
+	"millrace/consumers/group/internal/txn"
 	"millrace/consumers/group/member"
 	"millrace/schemas"
 )
@@ -60,6 +61,31 @@ func (r keyed) Prepare(ctx context.Context, tp member.TP, c member.Committed) er
 	r.logger.InfoContext(ctx, "partition ready", "topic", tp.Topic, "partition", tp.Partition, "offset", c.Offset,
 		"waiting", index.Len(), "duration", time.Since(began))
 	return nil
+}
+
+// Unstable ends the transaction of the member that committed last for a partition whose offsets do not come: it has died in the middle
+// of one. A member that is alive after all, e.g. stopped for longer than its session, could not commit any more anyway.
+func (r keyed) Unstable(ctx context.Context, tp member.TP, c member.Committed) {
+	writer := schedule.Writer(c.Metadata)
+	if writer == "" || writer == r.writer || !r.once(writer) {
+		return
+	}
+	r.logger.WarnContext(ctx, "ending the transaction of a member that is gone", "topic", tp.Topic, "partition", tp.Partition, "writer", writer)
+	if err := txn.End(ctx, r.kafka, r.transactionalID(writer), r.transactionTimeout()); err != nil {
+		r.logger.WarnContext(ctx, "end the transaction of a member that is gone", "err", err)
+	}
+}
+
+// once is false when the writer's transaction was ended a moment ago, for another of its partitions.
+func (r *Runtime) once(writer string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if now.Sub(r.endedBy[writer]) < time.Second {
+		return false
+	}
+	r.endedBy[writer] = now
+	return true
 }
 
 func (r *Runtime) restoreState(ctx context.Context, tp member.TP) (*state.Partition, error) {

@@ -25,7 +25,7 @@ type partition struct {
 
 // onAssigned takes partitions in. It comes before their offsets are fetched, so the client has not read anything of them:
 // paused now, they stay untouched until they are ready. A pause is of the client and outlives the assignment.
-func (m *Member) onAssigned(ctx context.Context, client *kgo.Client, tps []TP) {
+func (m *Member) onAssigned(ctx, work context.Context, client *kgo.Client, tps []TP) {
 	<-m.started
 	if len(tps) == 0 {
 		return
@@ -44,6 +44,7 @@ func (m *Member) onAssigned(ctx context.Context, client *kgo.Client, tps []TP) {
 	m.metrics.rebalances.WithLabelValues(rebalanceAssigned).Inc()
 	m.gauges()
 	m.logger.InfoContext(ctx, "partitions assigned", "count", len(tps), "partitions", tps)
+	m.background.Go(func() { m.watchUnstable(work, tps) })
 }
 
 // onOffsetsFetched learns what the group has committed, and starts to prepare. An error ends the membership, which then is

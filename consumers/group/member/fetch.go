@@ -19,7 +19,7 @@ func (c *Commit) Fetch(ctx context.Context, tps []TP) (map[TP]Committed, error) 
 	ctx, cancel := context.WithTimeout(ctx, c.m.cfg.CommitTimeout)
 	defer cancel()
 	for {
-		found, err := c.fetchOnce(ctx, tps)
+		found, err := c.m.fetchOnce(ctx, tps, true)
 		if err == nil {
 			return found, nil
 		}
@@ -29,20 +29,20 @@ func (c *Commit) Fetch(ctx context.Context, tps []TP) (map[TP]Committed, error) 
 	}
 }
 
-func (c *Commit) fetchOnce(ctx context.Context, tps []TP) (map[TP]Committed, error) {
+func (m *Member) fetchOnce(ctx context.Context, tps []TP, stable bool) (map[TP]Committed, error) {
 	partitions := byTopic(tps)
 	topics := make([]string, 0, len(partitions))
 	for topic := range partitions {
 		topics = append(topics, topic)
 	}
-	ids, err := c.m.topicIDs(ctx, topics)
+	ids, err := m.topicIDs(ctx, topics)
 	if err != nil {
 		return nil, err
 	}
 	req := kmsg.NewPtrOffsetFetchRequest()
-	req.RequireStable = true
+	req.RequireStable = stable
 	group := kmsg.NewOffsetFetchRequestGroup()
-	group.Group = c.m.cfg.Group
+	group.Group = m.cfg.Group
 	names := make(map[[16]byte]string)
 	for _, topic := range topics {
 		t := kmsg.NewOffsetFetchRequestGroupTopic()
@@ -51,7 +51,7 @@ func (c *Commit) fetchOnce(ctx context.Context, tps []TP) (map[TP]Committed, err
 		names[t.TopicID] = topic
 	}
 	req.Groups = append(req.Groups, group)
-	resp, err := req.RequestWith(ctx, c.m.client)
+	resp, err := req.RequestWith(ctx, m.client)
 	if err != nil {
 		return nil, err
 	}

@@ -104,6 +104,7 @@ type Member struct {
 	started chan struct{} // closed when client is set: a callback may come before NewClient has returned
 
 	mu            sync.Mutex
+	background    sync.WaitGroup
 	partitions    map[TP]*partition
 	fatal         error
 	stopping      bool
@@ -148,6 +149,7 @@ func New(cfg Config, topics []string, w Work, d Deps) (*Member, error) {
 // this instance to come back, until the session timeout is over.
 func (m *Member) Run(ctx context.Context) error {
 	// Work under way outlives ctx by the grace, so that a stop does not cut it in half; requests to Kafka outlive even that.
+	defer m.background.Wait()
 	work, endWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endWork(errGrace)
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))

@@ -70,7 +70,7 @@ func (s *Scheduler) collect(p *Partition, lowest bool) (Commit, bool) {
 		pos.Retry = p.lowest()
 	}
 	var cut int64
-	pos.Offset, pos.Metadata, cut = p.progress.snapshot(pos.Retry, MaxMetadata)
+	pos.Offset, pos.Metadata, cut = p.progress.snapshot(pos.Retry, s.opts.Writer, MaxMetadata)
 	if pos.Offset < 0 {
 		return Commit{}, false // nothing was read yet, and nothing is committed
 	}
@@ -107,7 +107,7 @@ func withoutSequence(text string) string {
 	if err != nil {
 		return text
 	}
-	e := newEncoder(0, m.retry, 0, m.hi, MaxMetadata)
+	e := newEncoder(0, m.retry, "", 0, m.hi, MaxMetadata)
 	for _, a := range m.list {
 		e.add(a.offset, int(a.attempts))
 	}

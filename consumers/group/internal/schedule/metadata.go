@@ -10,12 +10,12 @@ import (
 
 // The metadata of a commit is text, because Kafka's protocol and its tools take it for text:
 //
-//	m1:<base64 of: sequence number, retry offset, span, then per unsettled offset below watermark+span: distance from the one before << 4 | attempts>
+//	m1:<base64 of: sequence number, retry offset, length and text of the writer, span, then per unsettled offset below watermark+span: distance from the one before << 4 | attempts>
 //
 // All numbers are unsigned varints. Attempts from 15 on are written as 15 and a varint of the rest. 1500 unsettled offsets in any
 // span up to 200 000 take less than the 4096 bytes that a broker allows. The sequence number makes every commit of a partition
 // distinct, so that a transaction whose end got lost can be recognised. The retry offset is the one in the retry partition below which
-// nothing waits: a successor reads from there.
+// nothing waits: a successor reads from there. The writer is what tells its transactional id: a successor can end its transaction.
 const metadataPrefix = "m1:"
 
 // MaxMetadata is what a broker takes by default (offset.metadata.max.bytes).
@@ -29,13 +29,14 @@ type encoder struct {
 	base int64 // watermark
 	seq  uint64
 	skip int64 // retry offset
+	by   string
 	hi   int64
 	room int // bytes for raw
 	none bool
 }
 
-func newEncoder(seq uint64, retry, watermark, hi int64, room int) *encoder {
-	return &encoder{seq: seq, skip: retry, base: watermark, last: watermark, hi: hi, none: hi <= watermark, room: base64.RawStdEncoding.DecodedLen(room-len(metadataPrefix)) - 3*binary.MaxVarintLen64}
+func newEncoder(seq uint64, retry int64, writer string, watermark, hi int64, room int) *encoder {
+	return &encoder{seq: seq, skip: retry, by: writer, base: watermark, last: watermark, hi: hi, none: hi <= watermark, room: base64.RawStdEncoding.DecodedLen(room-len(metadataPrefix)) - 4*binary.MaxVarintLen64 - len(writer)}
 }
 
 // add returns false when there is no more room; the text then covers what is below offset.
@@ -59,6 +60,7 @@ func (e *encoder) add(offset int64, attempts int) bool {
 func (e *encoder) text() string {
 	head := binary.AppendUvarint(nil, e.seq)
 	head = binary.AppendUvarint(head, uint64(e.skip)) //nolint:gosec // not negative
+	head = append(binary.AppendUvarint(head, uint64(len(e.by))), e.by...)
 	span := uint64(0)
 	if !e.none {
 		span = uint64(e.hi - e.base) //nolint:gosec // not negative
@@ -71,6 +73,7 @@ func (e *encoder) text() string {
 type metadata struct {
 	seq   uint64
 	retry int64
+	by    string // the writer
 	hi    int64 // what is below and not in list is settled; 0: nothing is said
 	list  []attempted
 }
@@ -96,6 +99,11 @@ func decode(watermark int64, text string) (metadata, error) {
 		return v
 	}
 	m := metadata{seq: next(), retry: int64(next())} //nolint:gosec // next bounds it
+	if n := next(); n <= uint64(len(raw)) {
+		m.by, raw = string(raw[:n]), raw[n:]
+	} else {
+		return metadata{}, errMetadata
+	}
 	span := int64(next())                            //nolint:gosec // next bounds it
 	if span > 1<<40 {
 		return metadata{}, errMetadata
@@ -131,4 +139,10 @@ func Sequence(text string) uint64 {
 func RetryOffset(text string) int64 {
 	m, _ := decode(0, text) // damaged metadata has none
 	return m.retry
+}
+
+// Writer returns what the member that wrote the metadata has given as Options.Writer; "" where metadata does not say.
+func Writer(text string) string {
+	m, _ := decode(0, text) // damaged metadata has none
+	return m.by
 }

@@ -109,10 +109,10 @@ func (p *progress) unread() int64 {
 
 // snapshot returns what to commit: the watermark, and metadata that says what is settled beyond it. cut is the offset from which on
 // nothing is covered because the metadata has no more room; what is settled from there on must stay out of the commit.
-func (p *progress) snapshot(retry int64, room int) (offset int64, text string, cut int64) {
+func (p *progress) snapshot(retry int64, writer string, room int) (offset int64, text string, cut int64) {
 	offset = p.watermark()
 	hi := p.hi // never below restoredHi: what a predecessor settled stays settled, read again or not
-	e := newEncoder(p.seq+1, retry, offset, hi, room)
+	e := newEncoder(p.seq+1, retry, writer, offset, hi, room)
 	for i := range p.slots {
 		if s := &p.slots[i]; !s.done && s.offset < hi && !e.add(s.offset, int(s.attempts)) {
 			return offset, e.text(), s.offset

@@ -13,6 +13,8 @@ type Options struct {
 	MaxUnfinished int
 	// Class gives the class of a record, below Classes; nil: all are 0.
 	Class func(*kgo.Record) uint8
+	// Writer is put into the metadata of every commit, at most 64 bytes; see Writer.
+	Writer string
 }
 
 // maxWindow bounds the offsets of a partition between the lowest unfinished event and the last one admitted, for memory: 24 bytes each.
