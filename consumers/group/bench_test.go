@@ -31,6 +31,7 @@ func BenchmarkExactlyOnce(b *testing.B) {
 func nothing(context.Context, *group.Event, group.UnitOfWork) error { return nil }
 
 func benchmark(b *testing.B, svc group.Service) {
+	b.Helper()
 	const partitions = 12
 	c := kfake.MustCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, source, output, schemas.RetryTopic(source, groupID),
 		schemas.DeadLetterTopic(source, groupID), schemas.StateTopic(source, groupID)))

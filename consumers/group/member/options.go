@@ -54,7 +54,9 @@ func (m *Member) options(work, requests context.Context) []kgo.Opt {
 		// A topic or partition that is created later is noticed soon, not after the default of five minutes.
 		kgo.MetadataMaxAge(15*time.Second),
 		kgo.MetadataMinAge(250*time.Millisecond),
-		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, tps map[string][]int32) { m.onAssigned(ctx, work, c, list(tps)) }),
+		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, tps map[string][]int32) {
+			m.onAssigned(ctx, work, c, list(tps))
+		}),
 		kgo.OnOffsetsFetched(func(_ context.Context, c *kgo.Client, r *kmsg.OffsetFetchResponse) error {
 			return m.onOffsetsFetched(work, c, r)
 		}),

@@ -139,7 +139,7 @@ func (s *Scheduler) committed(p *Partition, c *Completion, now time.Time) {
 	k := it.key
 	p.leave(k, it)
 	e := entry{offset: it.Offset, log: c.Log, due: it.due}
-	fresh := false
+	var fresh bool
 	if c.Aside {
 		fresh = k.putLate(e)
 	} else {

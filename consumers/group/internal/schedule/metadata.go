@@ -74,7 +74,7 @@ type metadata struct {
 	seq   uint64
 	retry int64
 	by    string // the writer
-	hi    int64 // what is below and not in list is settled; 0: nothing is said
+	hi    int64  // what is below and not in list is settled; 0: nothing is said
 	list  []attempted
 }
 
@@ -99,12 +99,12 @@ func decode(watermark int64, text string) (metadata, error) {
 		return v
 	}
 	m := metadata{seq: next(), retry: int64(next())} //nolint:gosec // next bounds it
-	if n := next(); n <= uint64(len(raw)) {
-		m.by, raw = string(raw[:n]), raw[n:]
-	} else {
+	n := next()
+	if n > uint64(len(raw)) {
 		return metadata{}, errMetadata
 	}
-	span := int64(next())                            //nolint:gosec // next bounds it
+	m.by, raw = string(raw[:n]), raw[n:]
+	span := int64(next()) //nolint:gosec // next bounds it
 	if span > 1<<40 {
 		return metadata{}, errMetadata
 	}
