@@ -12,6 +12,7 @@ import (
 const (
 	programMillrace = "millrace"
 	programPeer     = "Parallel Consumer"
+	programBare     = "bare poll loop"
 )
 
 // figures are what one run of one program gave.
@@ -36,6 +37,9 @@ func (b *bench) compare(ctx context.Context, workers int, sleep time.Duration) e
 	programs := []string{programMillrace}
 	if b.peer != nil {
 		programs = []string{programPeer, programMillrace}
+	}
+	if sleep == 0 {
+		programs = append(programs, programBare)
 	}
 	got := map[string][]figures{}
 	for range b.o.repeat {
@@ -67,7 +71,7 @@ func (b *bench) rateRow(program string, workers int, sleep time.Duration, all []
 	steady := func(f figures) float64 { return f.steady }
 	ofPeer, mallocs, allocated := "", "", ""
 	rate := middle(all, steady)
-	if program == programMillrace {
+	if program != programPeer {
 		mallocs, allocated = decimals(middle(all, func(f figures) float64 { return f.mallocs }), 1), whole(middle(all, func(f figures) float64 { return f.allocated }))
 		if peerSteady > 0 {
 			ofPeer = decimals(rate/peerSteady, 1) + " ×"
@@ -105,8 +109,8 @@ func (b *bench) rateOf(ctx context.Context, program string, workers int, sleep t
 		return figures{}, err
 	}
 	spec := b.spec(sourceTopic, group)
-	spec.Workers, spec.Sleep = workers, sleep
-	if sleep == 0 {
+	spec.Workers, spec.Sleep, spec.Bare = workers, sleep, program == programBare
+	if sleep == 0 && !spec.Bare {
 		spec.CPUProfile = b.o.cpuprofile
 	}
 	c, err := b.startMember(ctx, spec)

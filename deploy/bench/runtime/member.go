@@ -25,6 +25,7 @@ type memberSpec struct {
 	Topic   string
 	Group   string
 
+	Bare       bool // no millrace: see handler.bare
 	Partitions int
 	Workers    int
 	Sleep      time.Duration
@@ -82,9 +83,13 @@ func beMember(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	runtimeOf, err := spec.build(h) //nolint:contextcheck // New starts nothing
-	if err != nil {
-		return errors.Join(err, h.close())
+	work := h.bare
+	if !spec.Bare {
+		r, err := spec.build(h) //nolint:contextcheck // New starts nothing
+		if err != nil {
+			return errors.Join(err, h.close())
+		}
+		work = r.Run
 	}
 	endProfile, err := profile(spec.CPUProfile)
 	if err != nil {
@@ -98,7 +103,7 @@ func beMember(ctx context.Context, text string) error {
 		defer close(reported)
 		h.report(reporting)
 	}()
-	err = runtimeOf.Run(ctx)
+	err = work(ctx)
 	runtime.ReadMemStats(&after)
 	endReport()
 	<-reported

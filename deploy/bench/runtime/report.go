@@ -45,6 +45,7 @@ func (b *bench) describe(ctx context.Context) error {
 	b.report.say("Rates are from the first to the last handled record, each program in a process and a consumer group of its own; *steady* is from the end of the first "+
 		"quarter on, when a JVM has warmed up. %d runs of each, the programs taking turns: the median, and the range of the steady rate. Memory is the highest resident "+
 		"memory, processor time that of the whole process with its start, per record; *other programs* is the most that programs outside the bench took of the processors in one of the runs: above a few percent, the rates are too low.", b.o.repeat)
+	b.report.say("The bare poll loop is this project's Kafka client alone, in a group: it reads and counts, without order per key, headers parsed, concurrency or verdicts.")
 	if b.peer != nil {
 		out, err := exec.CommandContext(ctx, "java", "-version").CombinedOutput()
 		if err != nil {
