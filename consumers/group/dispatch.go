@@ -37,8 +37,9 @@ func (r *Runtime) worker() {
 // next waits for an event that may run; nil means the end. It is called with r.mu held.
 func (r *Runtime) next() *schedule.Item {
 	for !r.ended {
-		if r.permitted() {
-			if it := r.sched.Next(time.Now()); it != nil {
+		// One that has stood still for longer than its session must not go on with what others may be handling now.
+		if now := time.Now(); r.permitted() && r.member.Alive(now) {
+			if it := r.sched.Next(now); it != nil {
 				return it
 			}
 		}

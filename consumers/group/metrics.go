@@ -157,6 +157,9 @@ func (r *Runtime) observer(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			r.observe(now)
+			r.mu.Lock()
+			r.wakeWorkers() // they also wait for the member to be alive
+			r.mu.Unlock()
 			r.countLetters(ctx, letters, now)
 		}
 	}

@@ -45,25 +45,10 @@ func TestWithoutRoomNothingIsPolledAndTheMemberStays(t *testing.T) {
 func TestWakingAllTheTimeDoesNotStarveThePoll(t *testing.T) {
 	w := newWorld(t, 1)
 	s := newShape(t, "a")
-	m := w.ready(testConfig(), s, 1)
-	stop := make(chan struct{})
-	var storm sync.WaitGroup
-	for range 2 {
-		storm.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					m.Wake()
-				}
-			}
-		})
-	}
+	s.room = func() bool { s.member.Wake(); return true } // no poll that waits gets as far as to look
+	m := w.start(testConfig(), s)
 	w.produce(0, 1000)
 	eventually(t, "the records", func() bool { return len(s.accepted(tp(0))) == 1000 })
-	close(stop)
-	storm.Wait()
 	m.mustStop(t, time.Second)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,6 +106,7 @@ type Member struct {
 
 	mu            sync.Mutex
 	background    sync.WaitGroup
+	answered      atomic.Int64 // unix nanoseconds; see Alive
 	partitions    map[TP]*partition
 	fatal         error
 	stopping      bool

@@ -37,6 +37,7 @@ func (m *Member) options(work, requests context.Context) []kgo.Opt {
 	}
 	opts := append(append([]kgo.Opt(nil), m.kafka...),
 		kgo.WithContext(requests),
+		kgo.WithHooks(pulse{m}),
 		kgo.ConsumerGroup(m.cfg.Group),
 		kgo.ConsumeTopics(m.topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),

@@ -188,7 +188,7 @@ func restartInPlace(t *testing.T, w *world, cfg Config) {
 	if got := again.got[mine[0]].Metadata; got != "before" {
 		t.Errorf("metadata %q, want that of the commit before", got)
 	}
-	// Its transactional commits carry the instance id, without which the coordinator refuses a static member.
+	// Its transactional commits go through as well.
 	tx := w.transactional("tx-1")
 	w.begin(tx)
 	if err := again.Exclusive(t.Context(), func(c *Commit) error {
@@ -227,15 +227,37 @@ func fenceOut(t *testing.T, w *world, cfg Config) {
 }
 
 func TestAFencedCommitEndsRun(t *testing.T) {
-	w := newWorld(t, 1)
-	cfg := testConfig()
-	cfg.InstanceID = "one"
-	m := w.ready(cfg, newShape(t, "a"), 1)
-	w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.FencedInstanceID})
-	if err := m.offsets(t, Offset{TP: tp(0), Owner: tp(0), At: 1}); !errors.Is(err, kerr.FencedInstanceID) {
-		t.Errorf("Offsets() error = %v", err)
-	}
-	if err := m.waitEnd(t); !errors.Is(err, ErrFenced) {
-		t.Errorf("Run() error = %v, want ErrFenced", err)
+	for name, key := range map[string]kmsg.Key{commitOffsets: kmsg.OffsetCommit, commitTransaction: kmsg.TxnOffsetCommit} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1)
+			cfg := testConfig()
+			cfg.InstanceID = "one"
+			m := w.ready(cfg, newShape(t, "a"), 1)
+			tx := w.transactional("tx-1")
+			w.begin(tx)
+			fenced := w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: kerr.FencedInstanceID, When: func(r kmsg.Request) bool {
+				id := (*string)(nil) // a coordinator that is not told the instance cannot fence it
+				switch r := r.(type) {
+				case *kmsg.OffsetCommitRequest:
+					id = r.InstanceID
+				case *kmsg.TxnOffsetCommitRequest:
+					id = r.InstanceID
+				}
+				return id != nil && *id == "one"
+			}})
+			offsets := []Offset{{TP: tp(0), Owner: tp(0), At: 1}}
+			err := m.Exclusive(t.Context(), func(c *Commit) error {
+				if key == kmsg.OffsetCommit {
+					return c.Offsets(t.Context(), offsets)
+				}
+				return c.TxnOffsets(t.Context(), tx, "tx-1", offsets)
+			})
+			if !errors.Is(err, kerr.FencedInstanceID) || fenced.Hits() != 1 {
+				t.Errorf("commit error = %v, %d requests fenced", err, fenced.Hits())
+			}
+			if err := m.waitEnd(t); !errors.Is(err, ErrFenced) {
+				t.Errorf("Run() error = %v, want ErrFenced", err)
+			}
+		})
 	}
 }
