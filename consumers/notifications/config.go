@@ -98,6 +98,9 @@ func (c Config) Validate() error {
 	if c.MaxAge < 0 {
 		errs = append(errs, fmt.Errorf("max_age must not be negative, is %s", c.MaxAge))
 	}
+	if wait := c.Call.Timeout + c.Call.MaxWait; wait > c.Consumer.HandlerTimeout {
+		errs = append(errs, fmt.Errorf("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s", c.Consumer.HandlerTimeout, wait))
+	}
 	return errors.Join(errs...)
 }
 

@@ -29,6 +29,7 @@ func TestEachProblemIsToldWithItsKey(t *testing.T) {
 		"order_on must be created or paid":                      func(c *Config) { c.OrderOn = "" },
 		"shipping_on must be tracked or created":                func(c *Config) { c.ShippingOn = "never" },
 		"max_age must not be negative":                          func(c *Config) { c.MaxAge = -time.Second },
+		"call.timeout and call.max_wait must together be":       func(c *Config) { c.Call.Timeout = c.Consumer.HandlerTimeout },
 		"call.timeout must be at least 1ms":                     func(c *Config) { c.Call.Timeout = 0 },
 	} {
 		cfg := DefaultConfig()
@@ -52,8 +53,9 @@ func TestTheSenderMayNameTheShop(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Fatalf("Validate() error: %v", err)
 	}
-	m := (&handler{cfg: cfg}).message("acme.myshopify.com", "order_confirmation/1", "ada@example.com", content{})
-	if m.From.Name != "Team acme" || m.From.Address != "acme@mail.example" || m.ReplyTo != "help+acme@mail.example" || !strings.HasSuffix(m.ID, "@mail.example") {
+	m := (&handler{cfg: cfg}).message("acme.myshopify.com", "order_confirmation/1", 1, "ada@example.com", content{})
+	if m.From.Name != "Team acme" || m.From.Address != "acme@mail.example" || m.ReplyTo != "help+acme@mail.example" || !strings.HasSuffix(m.ID, "@mail.example") ||
+		m.EventKey != "acme.myshopify.com/order_confirmation/1" || m.Shop != "acme.myshopify.com" || m.Order != "1" {
 		t.Errorf("message() = %+v", m)
 	}
 }

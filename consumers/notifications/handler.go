@@ -39,7 +39,7 @@ type handler struct {
 // notice is a mail that an event asks for, before it is known whether it has been sent.
 type notice struct {
 	kind       string
-	id         schemas.ID
+	id, order  schemas.ID
 	recipients []string
 	render     func() (content, error)
 	sent       prometheus.Counter
@@ -73,7 +73,7 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 	if err != nil {
 		return group.Permanent(err)
 	}
-	if err := h.send(ctx, e.Shop, h.message(e.Shop, key, to, c)); err != nil {
+	if err := h.send(ctx, e.Shop, h.message(e.Shop, key, n.order, to, c)); err != nil {
 		return err
 	}
 	n.sent.Inc()
@@ -108,7 +108,7 @@ func (h *handler) orderNotice(e *group.Event) (notice, error) {
 		return notice{}, group.Skip("cancelled")
 	}
 	return notice{
-		kind: kindOrder, id: o.ID, recipients: o.recipients(), sent: h.sentOrders,
+		kind: kindOrder, id: o.ID, order: o.ID, recipients: o.recipients(), sent: h.sentOrders,
 		render: func() (content, error) { return h.templates.order.render(orderView(e.Shop, &o)) },
 	}, nil
 }
@@ -128,18 +128,18 @@ func (h *handler) shippingNotice(e *group.Event) (notice, error) {
 		return notice{}, group.Skip("not_tracked")
 	}
 	return notice{
-		kind: kindShipping, id: f.ID, recipients: []string{f.Email}, sent: h.sentShipments,
+		kind: kindShipping, id: f.ID, order: f.OrderID, recipients: []string{f.Email}, sent: h.sentShipments,
 		render: func() (content, error) { return h.templates.shipping.render(view) },
 	}, nil
 }
 
-func (h *handler) message(shop, key, to string, c content) *Message {
+func (h *handler) message(shop, key string, order schemas.ID, to string, c content) *Message {
 	name := shopName(shop)
 	from := forShop(h.cfg.From.Address, name)
 	eventKey := shop + "/" + key
 	return &Message{
 		From: mail.Address{Name: oneLine(forShop(h.cfg.From.Name, name)), Address: from}, ReplyTo: forShop(h.cfg.ReplyTo, name),
-		To: to, EventKey: eventKey, ID: messageID(eventKey, from), content: c,
+		To: to, EventKey: eventKey, ID: messageID(eventKey, from), Shop: shop, Order: order.String(), content: c,
 	}
 }
 

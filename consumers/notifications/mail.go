@@ -17,6 +17,8 @@ type Message struct {
 	// header X-Millrace-Event, and ID is made of it.
 	EventKey string
 	ID       string // Message-ID, without angle brackets
+	Shop     string // header X-Millrace-Shop: acme.myshopify.com
+	Order    string // header X-Millrace-Order: the order's id, of which a shipment's EventKey says nothing
 	content
 }
 
@@ -27,8 +29,12 @@ type Mailer interface {
 	Send(ctx context.Context, m *Message) error
 }
 
-// HeaderEvent is the header with Message.EventKey.
-const HeaderEvent = "X-Millrace-Event"
+// Headers by which a mail can be found, and its repeat recognised.
+const (
+	HeaderEvent = "X-Millrace-Event"
+	HeaderShop  = "X-Millrace-Shop"
+	HeaderOrder = "X-Millrace-Order"
+)
 
 // messageID is the same for every repeat of a mail, so that a receiver may drop the second. It is a hash, because an order's number
 // in it would be a way to guess at others.

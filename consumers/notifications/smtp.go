@@ -170,6 +170,8 @@ func (m *smtpMailer) build(message *Message) (*gomail.Msg, error) {
 	msg.SetDateWithValue(m.now())
 	msg.Subject(message.Subject)
 	msg.SetGenHeader(HeaderEvent, message.EventKey)
+	msg.SetGenHeader(HeaderShop, message.Shop)
+	msg.SetGenHeader(HeaderOrder, message.Order)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation notice in answer
 	msg.SetBodyString(gomail.TypeTextPlain, message.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, message.HTML)

@@ -40,6 +40,7 @@ func sampleMessage() *Message {
 	return &Message{
 		From: mail.Address{Name: "Ac\u00fcme", Address: "shop@acme.example"}, ReplyTo: "help@acme.example", To: "ada@example.com",
 		EventKey: key, ID: messageID(key, "shop@acme.example"),
+		Shop: "acme.myshopify.com", Order: "1",
 		content: content{Subject: "Order #1 confirmed", Text: "Hello\n", HTML: "<p>Hello</p>\n"},
 	}
 }
@@ -64,7 +65,8 @@ func TestAMailArrivesWithItsHeaders(t *testing.T) {
 	for name, want := range map[string]string{
 		"From": "=?UTF-8?q?Ac=C3=BCme?= <shop@acme.example>", "To": "<ada@example.com>", "Reply-To": "<help@acme.example>",
 		"Subject": "Order #1 confirmed", "X-Millrace-Event": "acme.myshopify.com/order_confirmation/1",
-		"Message-Id": "<" + sampleMessage().ID + ">", "Auto-Submitted": "auto-generated", "Date": "Mon, 23 Nov 2026 10:00:00 +0000",
+		"Message-Id": "<" + sampleMessage().ID + ">", "Auto-Submitted": "auto-generated",
+		"X-Millrace-Shop": "acme.myshopify.com", "X-Millrace-Order": "1", "Date": "Mon, 23 Nov 2026 10:00:00 +0000",
 	} {
 		if h := got[0].header(name); !strings.EqualFold(h, want) {
 			t.Errorf("%s: %q, want %q", name, h, want)
