@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"millrace/partitioning"
-	"millrace/schemas"
 )
 
 const (
@@ -184,9 +183,10 @@ func (b *bench) release(ctx context.Context, c *child, spec memberSpec, places *
 	if err != nil {
 		return err
 	}
-	b.report.say("All of them are released as they come due, over a fifth of the wait (the jitter of the schedule), in which the highest rate matters less than that nothing "+
-		"is late: %.0f records/s from the first to the last. Checked: %d handled once, %d never, %d more than once, %d out of their key's order. The topic %s is read as on a start.",
-		drained.whole, r.once, r.never, r.repeated, r.inverted, schemas.RetryTopic(spec.Topic, spec.Group))
+	b.report.say("%d keys; the first event of each fails, all later ones stand behind it. A start is measured up to the first event of the last of %d partitions, with all waiting events "+
+		"restored, and includes the %s for which the broker waits for further members. Released: %.0f records/s from the first to the last, as they came due over %s (the jitter of the schedule). "+
+		"Checked: %d handled once, %d never, %d more than once, %d out of their key's order.",
+		b.o.keys, b.o.partitions, initialDelay, drained.whole, (b.o.due / 5).Round(time.Second), r.once, r.never, r.repeated, r.inverted)
 	if r.never+r.repeated+r.inverted > 0 {
 		return fmt.Errorf("of %d waiting events: %+v", b.o.waiting, r)
 	}
