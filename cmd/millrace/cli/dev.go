@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,14 +26,17 @@ func (a *app) devCommand() *cobra.Command {
 		Short: "Run everything in one process, with an embedded Kafka and ClickHouse",
 		Long: "Run the receiver, the consumer, a Kafka-protocol broker and the real ClickHouse engine on this machine, on loopback,\n" +
 			"with all data in one folder that survives restarts. --kafka-brokers or --clickhouse-url use a running server\n" +
-			"instead. The first start fetches the ClickHouse engine (166 MB) with npm.",
+			"instead. --services runs services on the events too, against what `storesim backends` serves unless told otherwise.\n" +
+			"The first start fetches the ClickHouse engine (166 MB) with npm.",
 		Example: "  millrace dev --simulate 20\n" +
+			"  millrace dev --simulate 20 --services inventory,notifications   # with `storesim backends` in another terminal\n" +
 			"  millrace dev --http 127.0.0.1:9000 --data /var/tmp/millrace --fsync\n" +
 			"  millrace dev --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123",
 		Args: cobra.NoArgs,
 	}
-	s := a.use(cmd, []string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics", "admin", "log"}, devDefaults, map[string]string{
-		"dev.kafka": "kafka", "dev.clickhouse": "clickhouse", "dev.data": "data", "dev.simulate": "simulate", "dev.fsync": "fsync",
+	sections := slices.Concat([]string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics"}, config.Services(), []string{"admin", "log"})
+	s := a.use(cmd, sections, devDefaults, map[string]string{
+		"dev.kafka": "kafka", "dev.clickhouse": "clickhouse", "dev.data": "data", "dev.simulate": "simulate", "dev.fsync": "fsync", "dev.services": "services",
 		"ingest.listen": "http", "ingest.secrets": "secret",
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -56,6 +60,9 @@ func devDefaults(c *config.Config) {
 	// A stop has ten seconds for all parts together.
 	c.Ingest.ShutdownGrace = 2 * time.Second
 	c.Analytics.StopGrace = 3 * time.Second
+	for _, k := range keyedServices() {
+		k.config(c).Member.StopGrace = 3 * time.Second
+	}
 }
 
 // devTopics is the plan for the embedded broker.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -18,7 +19,6 @@ import (
 	"millrace/deploy/embedded/engine"
 	"millrace/deploy/embedded/fetch"
 	"millrace/partitioning/topicplan"
-	"millrace/schemas"
 )
 
 // engineStopTimeout is how long the engine may take to stop before it is killed: it has acknowledged nothing that it
@@ -37,7 +37,7 @@ func (d *dev) start(ctx context.Context) error {
 		return fmt.Errorf("open clickhouse %s: %w", d.cfg.ClickHouse.URL, err)
 	}
 	defer func() { _ = db.Close() }()
-	sink, err := d.sink(db)
+	sink, err := d.sink(db) //nolint:contextcheck // this only builds it: it gets its context from Run
 	if err != nil {
 		return err
 	}
@@ -53,8 +53,13 @@ func (d *dev) start(ctx context.Context) error {
 			return migrateWhenThere(ctx, db, analytics.MigrateOptions{Logger: d.log})
 		}},
 		{Name: "analytics", Run: sink.Run},
-		{Name: "ingest", Run: receiver.Run, Ready: receiver.Ready},
 	}
+	services, servicesReady, err := d.services() //nolint:contextcheck // this only builds them: they get their context from Run
+	if err != nil {
+		return err
+	}
+	parts = append(parts, services...)
+	parts = append(parts, supervise.Component{Name: "ingest", Run: receiver.Run, Ready: receiver.Ready})
 	if d.cfg.Dev.Simulate > 0 {
 		simulator, err := d.simulator()
 		if err != nil {
@@ -67,7 +72,9 @@ func (d *dev) start(ctx context.Context) error {
 			return statusLines(ctx, d.out, d.registry)
 		}})
 	}
-	ready := func(ctx context.Context) error { return errors.Join(receiver.Ready(ctx), db.Ping(ctx)) }
+	ready := func(ctx context.Context) error {
+		return errors.Join(receiver.Ready(ctx), db.Ping(ctx), servicesReady(ctx))
+	}
 	started := func() { fmt.Fprint(d.out, d.banner()) }
 	context.AfterFunc(ctx, func() { fmt.Fprintln(d.out, "\nStopping in order; Ctrl-C again ends at once.") })
 	if err := d.service.run(ctx, ready, started, parts...); err != nil {
@@ -162,7 +169,11 @@ func soon(wait func(context.Context) error) func(context.Context) error {
 
 // applyTopics makes the topics what the plan says.
 func (d *dev) applyTopics(ctx context.Context) error {
-	return withTopics(ctx, d.cfg, d.log, func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
+	wanted, err := allTopics(d.cfg)
+	if err != nil {
+		return err
+	}
+	return withKafka(ctx, d.cfg, d.log, func(ctx context.Context, client *kgo.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 		defer cancel()
 		plan, err := topicplan.Make(ctx, client, wanted)
@@ -171,6 +182,30 @@ func (d *dev) applyTopics(ctx context.Context) error {
 		}
 		return topicplan.Apply(ctx, client, plan)
 	})
+}
+
+// services builds the runtimes that --services names, and their common readiness.
+func (d *dev) services() ([]supervise.Component, func(context.Context) error, error) {
+	var parts []supervise.Component
+	var checks []func(context.Context) error
+	for _, k := range keyedServices() {
+		if !slices.Contains(d.cfg.Dev.Services, k.name) {
+			continue
+		}
+		runtime, err := d.keyed(k)
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, supervise.Component{Name: k.name, Run: runtime.Run})
+		checks = append(checks, runtime.Ready)
+	}
+	return parts, func(ctx context.Context) error {
+		var errs []error
+		for _, check := range checks {
+			errs = append(errs, check(ctx))
+		}
+		return errors.Join(errs...)
+	}, nil
 }
 
 // simulator builds the store that feeds this process.

@@ -10,6 +10,7 @@ import (
 	"millrace/cmd/millrace/supervise"
 	"millrace/consumers/analytics"
 	"millrace/ingest"
+	"millrace/schemas"
 )
 
 func (a *app) ingestCommand() *cobra.Command {
@@ -36,7 +37,11 @@ func (a *app) ingestCommand() *cobra.Command {
 		}
 		return svc.run(cmd.Context(), receiver.Ready, nil,
 			supervise.Component{Name: "topics", Prepare: func(ctx context.Context) error {
-				return awaitTopics(ctx, svc.cfg, svc.log, svc.ready.waiting)
+				wanted, err := schemas.TopicPlan(svc.cfg.Topics)
+				if err != nil {
+					return err
+				}
+				return awaitTopics(ctx, svc.cfg, svc.log, svc.ready.waiting, wanted)
 			}},
 			supervise.Component{Name: "ingest", Run: receiver.Run},
 		)
@@ -56,7 +61,11 @@ func (s *service) receiver() (*ingest.Server, error) {
 }
 
 func (a *app) consumeCommand() *cobra.Command {
-	return group("consume", "Run one consumer of the events", a.consumeAnalytics())
+	commands := []*cobra.Command{a.consumeAnalytics()}
+	for _, k := range keyedServices() {
+		commands = append(commands, a.consumeKeyed(k))
+	}
+	return group("consume", "Run one consumer of the events", commands...)
 }
 
 func (a *app) consumeAnalytics() *cobra.Command {

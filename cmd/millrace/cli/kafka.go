@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/plugin/kprom"
 
 	"millrace/cmd/millrace/config"
 	"millrace/partitioning/kafkaconn"
@@ -17,15 +16,14 @@ import (
 	"millrace/schemas"
 )
 
-// kafkaOptions are the options of one Kafka client of the program. client tells its metrics apart from those of other
-// clients in the process.
+// kafkaOptions are the options of the Kafka clients of one part of the program. client tells their metrics apart from those of
+// other parts in the process.
 func kafkaOptions(cfg kafkaconn.Config, log *slog.Logger, reg prometheus.Registerer, client string) ([]kgo.Opt, error) {
 	options, err := cfg.Options(log)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, reg)
-	return append(options, kgo.WithHooks(kprom.NewMetrics("millrace_kafka", kprom.Registerer(labelled)))), nil
+	return append(options, kgo.WithHooks(newClientsMetrics(reg, client))), nil
 }
 
 const (
@@ -39,12 +37,8 @@ const (
 	topicsSettle = 5 * time.Second
 )
 
-// withTopics hands out a client and the wanted topics for as long as do runs.
-func withTopics(ctx context.Context, cfg config.Config, log *slog.Logger, do func(context.Context, *kgo.Client, []schemas.TopicSpec) error) error {
-	wanted, err := schemas.TopicPlan(cfg.Topics)
-	if err != nil {
-		return err
-	}
+// withKafka hands out a client for as long as do runs.
+func withKafka(ctx context.Context, cfg config.Config, log *slog.Logger, do func(context.Context, *kgo.Client) error) error {
 	options, err := cfg.Kafka.Options(log)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
@@ -54,14 +48,14 @@ func withTopics(ctx context.Context, cfg config.Config, log *slog.Logger, do fun
 		return fmt.Errorf("kafka: %w", err)
 	}
 	defer client.Close()
-	return do(ctx, client, wanted)
+	return do(ctx, client)
 }
 
-// awaitTopics returns nil once Kafka answers and its topics are as planned. Kafka away means waiting, told through
+// awaitTopics returns nil once Kafka answers and the wanted topics are as planned. Kafka away means waiting, told through
 // waiting; topics that have another number of partitions are an error, because events written to other partitions would
 // lose their order for good, and so are topics that are missing, also after topicsSettle.
-func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiting func(error)) error {
-	return withTopics(ctx, cfg, log, func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
+func awaitTopics(ctx context.Context, cfg config.Config, log *slog.Logger, waiting func(error), wanted []schemas.TopicSpec) error {
+	return withKafka(ctx, cfg, log, func(ctx context.Context, client *kgo.Client) error {
 		for begin := time.Now(); ; {
 			ask, cancel := context.WithTimeout(ctx, topicsAskTimeout)
 			plan, err := topicplan.Check(ask, client, wanted)

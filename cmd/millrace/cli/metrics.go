@@ -48,6 +48,11 @@ func MetricsReference() (string, error) {
 	if _, err := s.sink(db); err != nil {
 		return "", err
 	}
+	for _, k := range keyedServices() {
+		if _, err := s.keyed(k); err != nil {
+			return "", err
+		}
+	}
 	return metricsTable(s.registry)
 }
 

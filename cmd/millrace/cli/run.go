@@ -88,10 +88,11 @@ func (a *app) root() *cobra.Command {
 		Use:   "millrace",
 		Short: "Shopify webhooks, in order, through Kafka into ClickHouse",
 		Long: "Millrace receives Shopify webhooks, stores each in Kafka before it answers, keeps the order of every entity,\n" +
-			"and brings each event into ClickHouse.",
+			"and brings each event into ClickHouse. Services act on the events, in order and once.",
 		Example: "  millrace dev --simulate 20              everything in one process, fed by a simulated store\n" +
 			"  millrace ingest --config millrace.yaml  the receiver, in production\n" +
-			"  millrace consume analytics              Kafka to ClickHouse, in production",
+			"  millrace consume analytics              Kafka to ClickHouse, in production\n" +
+			"  millrace consume inventory              one of the services, in production",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/partitioning/topicplan"
-	"millrace/schemas"
 )
 
 func (a *app) topicsCommand() *cobra.Command {
@@ -15,7 +14,8 @@ func (a *app) topicsCommand() *cobra.Command {
 		a.topicsVerb(cobra.Command{
 			Use:   "plan",
 			Short: "Show what `topics apply` would do",
-			Long:  "Compare the topics that Kafka has with those that millrace wants, and show what `topics apply` would do. Changes nothing.",
+			Long: "Compare the topics that Kafka has with those that millrace wants, and show what `topics apply` would do: the domains'\n" +
+				"topics, and for each service those of its consumer group, for retries, dead letters and state. Changes nothing.",
 			Example: "  millrace topics plan --kafka-brokers k1:9092,k2:9092\n" +
 				"  millrace topics plan --topics-replication 1 --topics-min-insync-replicas 1   # a cluster of one broker",
 		}, func(_ context.Context, _ *kgo.Client, plan topicplan.Plan) error {
@@ -61,14 +61,17 @@ func (a *app) topicsVerb(cmd cobra.Command, do func(context.Context, *kgo.Client
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), topicsTimeout)
 		defer cancel()
-		return withTopics(ctx, l.Config, newLogger(l.Config.Log, a.p.Stderr),
-			func(ctx context.Context, client *kgo.Client, wanted []schemas.TopicSpec) error {
-				plan, err := topicplan.Make(ctx, client, wanted)
-				if err != nil {
-					return err
-				}
-				return do(ctx, client, plan)
-			})
+		wanted, err := allTopics(l.Config)
+		if err != nil {
+			return err
+		}
+		return withKafka(ctx, l.Config, newLogger(l.Config.Log, a.p.Stderr), func(ctx context.Context, client *kgo.Client) error {
+			plan, err := topicplan.Make(ctx, client, wanted)
+			if err != nil {
+				return err
+			}
+			return do(ctx, client, plan)
+		})
 	}
 	return &cmd
 }

@@ -10,6 +10,8 @@ import (
 
 	"millrace/cmd/millrace/admin"
 	"millrace/consumers/analytics"
+	"millrace/consumers/inventory"
+	"millrace/consumers/notifications"
 	"millrace/ingest"
 	"millrace/partitioning/kafkaconn"
 	"millrace/schemas"
@@ -17,14 +19,16 @@ import (
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
-	Kafka      kafkaconn.Config           `mapstructure:"kafka"`
-	Topics     schemas.PlanOptions        `mapstructure:"topics"`
-	ClickHouse analytics.ClickHouseConfig `mapstructure:"clickhouse"`
-	Ingest     ingest.Config              `mapstructure:"ingest"`
-	Analytics  analytics.Config           `mapstructure:"analytics"`
-	Admin      admin.Config               `mapstructure:"admin"`
-	Log        Log                        `mapstructure:"log"`
-	Dev        Dev                        `mapstructure:"dev"`
+	Kafka         kafkaconn.Config           `mapstructure:"kafka"`
+	Topics        schemas.PlanOptions        `mapstructure:"topics"`
+	ClickHouse    analytics.ClickHouseConfig `mapstructure:"clickhouse"`
+	Ingest        ingest.Config              `mapstructure:"ingest"`
+	Analytics     analytics.Config           `mapstructure:"analytics"`
+	Inventory     inventory.Config           `mapstructure:"inventory"`
+	Notifications notifications.Config       `mapstructure:"notifications"`
+	Admin         admin.Config               `mapstructure:"admin"`
+	Log           Log                        `mapstructure:"log"`
+	Dev           Dev                        `mapstructure:"dev"`
 }
 
 // Log is how the program logs. Logs go to the standard error output.
@@ -47,11 +51,12 @@ func (c Log) Validate() error {
 
 // Dev is what `millrace dev` adds to the other sections: the embedded Kafka and ClickHouse, and the simulated store.
 type Dev struct {
-	Kafka      string  `mapstructure:"kafka" help:"Address of the embedded Kafka broker, host:port."`
-	ClickHouse string  `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
-	Data       string  `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
-	Simulate   float64 `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Fsync      bool    `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
+	Kafka      string   `mapstructure:"kafka" help:"Address of the embedded Kafka broker, host:port."`
+	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
+	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
+	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, on the consumer runtime: inventory, notifications. Their topics exist in any case."`
+	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
 
 // Validate checks the values on their own. Whether the addresses are free is seen when they are taken.
@@ -68,8 +73,16 @@ func (c Dev) Validate() error {
 	if c.Simulate < 0 || c.Simulate > maxSimulate {
 		errs = append(errs, fmt.Errorf("simulate must be from 0 to %d webhooks per second, is %v", maxSimulate, c.Simulate))
 	}
+	for i, name := range c.Services {
+		if !slices.Contains(Services(), name) || slices.Contains(c.Services[:i], name) {
+			errs = append(errs, fmt.Errorf("services[%d] must be one of %s, each once, is %q", i, strings.Join(Services(), ", "), name))
+		}
+	}
 	return errors.Join(errs...)
 }
+
+// Services returns the names of the services that stand on the consumer runtime, sorted; each has a section of the same name.
+func Services() []string { return []string{inventory.Name, notifications.Name} }
 
 // maxSimulate is far more than the one process takes: a flood is storesim's job.
 const maxSimulate = 100_000
@@ -77,13 +90,15 @@ const maxSimulate = 100_000
 // Default returns the configuration of a program that was told nothing.
 func Default() Config {
 	return Config{
-		Kafka:      kafkaconn.DefaultConfig(),
-		Topics:     schemas.DefaultPlanOptions(),
-		ClickHouse: analytics.DefaultClickHouseConfig(),
-		Ingest:     ingest.DefaultConfig(),
-		Analytics:  analytics.DefaultConfig(),
-		Admin:      admin.DefaultConfig(),
-		Log:        Log{Format: "auto", Level: "info"},
+		Kafka:         kafkaconn.DefaultConfig(),
+		Topics:        schemas.DefaultPlanOptions(),
+		ClickHouse:    analytics.DefaultClickHouseConfig(),
+		Ingest:        ingest.DefaultConfig(),
+		Analytics:     analytics.DefaultConfig(),
+		Inventory:     inventory.DefaultConfig(),
+		Notifications: notifications.DefaultConfig(),
+		Admin:         admin.DefaultConfig(),
+		Log:           Log{Format: "auto", Level: "info"},
 		Dev: Dev{
 			Kafka:      "127.0.0.1:9092",
 			ClickHouse: "127.0.0.1:8123",

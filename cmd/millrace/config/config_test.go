@@ -28,14 +28,16 @@ func TestDefaultsAndWhatIsRequiredValidate(t *testing.T) {
 // broken holds one bad value for every section. A section that is missing here fails the test below.
 func broken() map[string]string {
 	return map[string]string{
-		"kafka":      "MILLRACE_KAFKA_BROKERS=nowhere",
-		"topics":     "MILLRACE_TOPICS_MIN_INSYNC_REPLICAS=4",
-		"clickhouse": "MILLRACE_CLICKHOUSE_URL=ftp://x",
-		"analytics":  "MILLRACE_ANALYTICS_BATCH_ROWS=0",
-		"ingest":     "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
-		"admin":      "MILLRACE_ADMIN_LISTEN=nowhere",
-		"log":        "MILLRACE_LOG_LEVEL=loud",
-		"dev":        "MILLRACE_DEV_SIMULATE=-1",
+		"kafka":         "MILLRACE_KAFKA_BROKERS=nowhere",
+		"topics":        "MILLRACE_TOPICS_MIN_INSYNC_REPLICAS=4",
+		"clickhouse":    "MILLRACE_CLICKHOUSE_URL=ftp://x",
+		"analytics":     "MILLRACE_ANALYTICS_BATCH_ROWS=0",
+		"inventory":     "MILLRACE_INVENTORY_STOCK_URL=nowhere",
+		"notifications": "MILLRACE_NOTIFICATIONS_CONSUMER_RETRY_JITTER=2",
+		"ingest":        "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
+		"admin":         "MILLRACE_ADMIN_LISTEN=nowhere",
+		"log":           "MILLRACE_LOG_LEVEL=loud",
+		"dev":           "MILLRACE_DEV_SIMULATE=-1",
 	}
 }
 

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/plugin/kprom"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"millrace/cmd/millrace/config"
+	"millrace/cmd/millrace/supervise"
+	consumer "millrace/consumers/group"
+	"millrace/consumers/inventory"
+	"millrace/consumers/notifications"
+	"millrace/schemas"
+)
+
+// keyedService is a service on the consumer runtime: what the program has to know of it. Its name is that of its section.
+type keyedService struct {
+	name, short, long, example string
+
+	topics []string // that it reads
+	state  bool     // whether it has state topics
+	config func(*config.Config) *consumer.Config
+	build  func(*service) (consumer.Service, error)
+}
+
+// keyedServices are all there are, in the order of config.Services.
+func keyedServices() []keyedService {
+	return []keyedService{
+		{
+			name:  inventory.Name,
+			short: "Reserve stock for orders, and release it",
+			long: "Read the orders as one consumer group, reserve the goods of each at a stock API over HTTP, and release them when the\n" +
+				"order is cancelled or refunded: once each, whatever Shopify repeats. An API that is away makes it wait; a request that\n" +
+				"the API refuses for good becomes a dead letter (`millrace dlq`). Run as many as you like: they share the partitions.",
+			example: "  millrace consume inventory --config millrace.yaml\n" +
+				"  millrace consume inventory --kafka-brokers k1:9092 --inventory-stock-url https://stock.internal \\\n" +
+				"    --inventory-stock-token-file /run/secrets/stock",
+			topics: inventory.Topics(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Inventory.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return inventory.Service(s.cfg.Inventory, inventory.Deps{Logger: s.log, Registerer: s.registry})
+			},
+		},
+		{
+			name:  notifications.Name,
+			short: "Mail customers when an order comes and when it ships",
+			long: "Read the orders as one consumer group and send one mail per order and one per shipment through an SMTP server, whatever\n" +
+				"Shopify repeats. A server that is away makes it wait; a mail that the server refuses for good becomes a dead letter\n" +
+				"(`millrace dlq`). The templates are settings. Run as many as you like: they share the partitions.",
+			example: "  millrace consume notifications --config millrace.yaml\n" +
+				"  millrace consume notifications --kafka-brokers k1:9092 --notifications-smtp-address mail:587 \\\n" +
+				"    --notifications-smtp-tls starttls --notifications-from-address 'orders@shop.example'",
+			topics: notifications.Topics(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Notifications.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return notifications.Service(s.cfg.Notifications, notifications.Deps{Logger: s.log, Registerer: s.registry})
+			},
+		},
+	}
+}
+
+func (a *app) consumeKeyed(k keyedService) *cobra.Command {
+	cmd := &cobra.Command{Use: k.name, Short: k.short, Long: k.long, Example: k.example, Args: cobra.NoArgs}
+	s := a.use(cmd, []string{"kafka", "topics", k.name, "admin", "log"}, nil, nil)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		l, err := s.checked()
+		if err != nil {
+			return err
+		}
+		svc := a.newService("consume "+k.name, l)
+		runtime, err := svc.keyed(k)
+		if err != nil {
+			return err
+		}
+		return svc.run(cmd.Context(), runtime.Ready, nil,
+			supervise.Component{Name: "topics", Prepare: func(ctx context.Context) error {
+				wanted, err := serviceTopics(svc.cfg, k)
+				if err != nil {
+					return err
+				}
+				return awaitTopics(ctx, svc.cfg, svc.log, svc.ready.waiting, wanted)
+			}},
+			supervise.Component{Name: k.name, Run: runtime.Run},
+		)
+	}
+	return cmd
+}
+
+// keyed builds the runtime of a service.
+func (s *service) keyed(k keyedService) (*consumer.Runtime, error) {
+	svc, err := k.build(s)
+	if err != nil {
+		return nil, err
+	}
+	options, err := s.cfg.Kafka.Options(s.log)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	options = append(options, kgo.WithHooks(newClientsMetrics(s.registry, k.name)))
+	return consumer.New(svc, *k.config(&s.cfg), consumer.Deps{Kafka: options, Logger: s.log, Registerer: s.registry})
+}
+
+// clientsMetrics are the Kafka metrics of a runtime, which has several clients over time: one that consumes, one that produces, and
+// another one of these after trouble. kprom registers its metrics anew with each client, which a registry refuses; here the first
+// client registers them and all count into them. They stay until the program ends.
+type clientsMetrics struct {
+	*kprom.Metrics
+
+	once sync.Once
+}
+
+func newClientsMetrics(reg prometheus.Registerer, client string) *clientsMetrics {
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, reg)
+	return &clientsMetrics{Metrics: kprom.NewMetrics("millrace_kafka", kprom.Registerer(labelled))}
+}
+
+// OnNewClient implements kgo.HookNewClient.
+func (m *clientsMetrics) OnNewClient(cl *kgo.Client) { m.once.Do(func() { m.Metrics.OnNewClient(cl) }) }
+
+// OnClientClosed implements kgo.HookClientClosed.
+func (m *clientsMetrics) OnClientClosed(*kgo.Client) {}
+
+// allTopics is the plan of everything: the domains, and what each service needs beside them.
+func allTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
+	wanted, err := schemas.TopicPlan(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keyedServices() {
+		own, err := groupTopics(cfg, k)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, own...)
+	}
+	return wanted, nil
+}
+
+// serviceTopics are those that one service reads or writes.
+func serviceTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error) {
+	domains, err := schemas.TopicPlan(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	own, err := groupTopics(cfg, k)
+	if err != nil {
+		return nil, err
+	}
+	read := slices.DeleteFunc(domains, func(t schemas.TopicSpec) bool { return !slices.Contains(k.topics, t.Name) })
+	return append(read, own...), nil
+}
+
+func groupTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error) {
+	id := k.config(&cfg).Member.Group
+	if id == "" {
+		return nil, fmt.Errorf("%s.consumer.group must not be empty: topics are named after it", k.name)
+	}
+	return schemas.GroupTopics(id, k.topics, k.state, cfg.Topics)
+}
