@@ -2,6 +2,7 @@ package logread
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,7 +38,7 @@ func (r *Reader) At(ctx context.Context, topic string, partition int32, offsets 
 	for idle := 0; len(offsets) > 0; {
 		answer, err := c.fetch(ctx, offsets[0], size)
 		if errors.Is(err, errOutOfRange) {
-			start, err := c.afterError(ctx, offsets[0], errOutOfRange)
+			start, err := c.start(ctx, offsets[0])
 			if err != nil {
 				return doing(err)
 			}
@@ -67,23 +68,61 @@ func (r *Reader) At(ctx context.Context, topic string, partition int32, offsets 
 	return nil
 }
 
-// pick calls f for the wanted records of an answer, and returns the offsets that it says nothing about.
+// pick calls f for the wanted records of an answer, and returns the offsets that it says nothing about. Only batches that have a wanted
+// offset are decoded.
 func (c *cursor) pick(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) (rest []int64, hits int, err error) {
-	part, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset:    offsets[0],
-		Topic:     c.topic,
-		Partition: c.partition,
-	}, answer, c.r.dec, nil)
+	raw := answer.RecordBatches
+	for len(offsets) > 0 {
+		b, ok := firstBatch(raw)
+		if !ok {
+			break
+		}
+		if offsets = after(offsets, b.first); len(offsets) > 0 && offsets[0] <= b.last {
+			one := *answer
+			one.RecordBatches = raw[:b.size]
+			n := 0
+			if n, err = c.pickBatch(&one, offsets, f); err != nil {
+				return offsets, hits, err
+			}
+			hits += n
+		}
+		offsets = after(offsets, b.last+1)
+		raw = raw[b.size:]
+	}
+	return offsets, hits, nil
+}
+
+func (c *cursor) pickBatch(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) (hits int, err error) {
+	part, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: offsets[0], Topic: c.topic, Partition: c.partition}, answer, c.r.dec, nil)
 	for _, r := range part.Records {
 		if offsets = after(offsets, r.Offset); len(offsets) > 0 && offsets[0] == r.Offset {
 			f(Detach(r))
 			hits++
 		}
 	}
-	if part.Err != nil {
-		return offsets, hits, part.Err
+	return hits, part.Err
+}
+
+// batchBounds is what the head of a batch says.
+type batchBounds struct {
+	first, last int64 // offsets
+	size        int
+}
+
+// firstBatch reads the head of the first batch; ok is false where there is none, or where it is cut.
+func firstBatch(raw []byte) (b batchBounds, ok bool) {
+	const (
+		lengthAt, lastAt = 8, 23
+		headSize         = 61
+		lengthEnd        = 12 // the length counts from here
+	)
+	if len(raw) < headSize {
+		return b, false
 	}
-	return after(offsets, next), hits, nil
+	b.first = int64(binary.BigEndian.Uint64(raw))                            //nolint:gosec // as the format has it
+	b.last = b.first + int64(int32(binary.BigEndian.Uint32(raw[lastAt:])))   //nolint:gosec // as the format has it
+	b.size = lengthEnd + int(int32(binary.BigEndian.Uint32(raw[lengthAt:]))) //nolint:gosec // as the format has it
+	return b, b.size >= headSize && b.size <= len(raw)
 }
 
 // after drops the offsets below at.

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// fetchWait is how long a broker waits for something new before it answers with nothing.
-	fetchWait = 500 * time.Millisecond
+	// fetchWait is how long a broker waits for something new before it answers with nothing. Meanwhile other fetches from it wait too.
+	fetchWait = 100 * time.Millisecond
 
 	readUncommitted int8 = 0
 	readCommitted   int8 = 1
@@ -65,7 +65,7 @@ func (c *cursor) fetchOnce(ctx context.Context, from int64, maxBytes int32) (*km
 		return nil, err
 	}
 	if t.id != c.id {
-		return nil, fatal{ErrTopicRemade}
+		return nil, ErrTopicRemade
 	}
 	leader, ok := t.leaders[c.partition]
 	if !ok {
@@ -121,8 +121,3 @@ func (c *cursor) answer(resp *kmsg.FetchResponse) (*kmsg.FetchResponseTopicParti
 	}
 	return nil, fmt.Errorf("%w: partition %d is not in it", errIncomplete, c.partition)
 }
-
-// fatal is an error that no repeat helps against.
-type fatal struct{ error }
-
-func (f fatal) Unwrap() error { return f.error }

@@ -172,9 +172,9 @@ func (r *Reader) load(ctx context.Context, topic string) error {
 	return nil
 }
 
-// retriable tells whether asking again can help: everything but a refusal, and the end of the context or the client.
+// retriable tells whether asking again can help: everything but a refusal, and the end of the topic, the context or the client.
 func retriable(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed) {
+	if errors.Is(err, ErrTopicRemade) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed) {
 		return false
 	}
 	var e *kerr.Error

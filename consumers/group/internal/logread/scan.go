@@ -2,6 +2,7 @@ package logread
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,7 +15,7 @@ const scanBytes = 4 << 20
 // Scan calls f for each committed record with from <= offset < to, in order, and returns when nothing below to can come any more: it
 // waits for transactions that are open below to. next is the position to go on from, at least to when err is nil; it is
 // good also with an error, except that of f: then it is the offset of the record that f has refused. A range that begins
-// below the log's start is read from there.
+// below the log's start is read from there. What f keeps of a record keeps its whole batch: see Detach.
 func (r *Reader) Scan(ctx context.Context, topic string, partition int32, from, to int64, f func(*kgo.Record) error) (next int64, err error) {
 	if from >= to {
 		return from, nil
@@ -30,7 +31,10 @@ func (r *Reader) Scan(ctx context.Context, topic string, partition int32, from, 
 	var answer *kmsg.FetchResponseTopicPartition
 	for next < to {
 		if answer, err = c.fetch(ctx, next, scanBytes); err != nil {
-			if next, err = c.afterError(ctx, next, err); err != nil {
+			if errors.Is(err, errOutOfRange) {
+				next, err = c.start(ctx, next)
+			}
+			if err != nil {
 				return next, doing(err)
 			}
 			continue
@@ -42,11 +46,8 @@ func (r *Reader) Scan(ctx context.Context, topic string, partition int32, from, 
 	return next, nil
 }
 
-// afterError returns where to go on: at the log's start when the log begins later.
-func (c *cursor) afterError(ctx context.Context, at int64, err error) (int64, error) {
-	if err != errOutOfRange { //nolint:errorlint // fetch returns it bare
-		return at, err
-	}
+// start returns the log's start, for a position that is out of range. It is an error when that is not because the log begins later.
+func (c *cursor) start(ctx context.Context, at int64) (int64, error) {
 	starts, err := c.r.Starts(ctx, c.topic, []int32{c.partition})
 	if err != nil {
 		return at, err

@@ -21,6 +21,9 @@ const (
 	// initTimeout bounds one try to get the producer id, so that a broker that hangs does not hold up a renewal for ever.
 	initTimeout = 5 * time.Second
 
+	// metadataMinAge lets a leader that has moved be found soon: the default is 5 s.
+	metadataMinAge = 250 * time.Millisecond
+
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = time.Second
 )
@@ -53,7 +56,7 @@ func New(opts []kgo.Opt, id string, timeout time.Duration, log *slog.Logger) (*P
 	if timeout < time.Second {
 		return nil, fmt.Errorf("build transactional producer %s: the transaction timeout must be at least 1s, is %s", id, timeout)
 	}
-	plain, err := kgo.NewClient(opts...)
+	plain, err := kgo.NewClient(append(append([]kgo.Opt{}, opts...), kgo.MetadataMinAge(metadataMinAge), kgo.RetryBackoffFn(backoff))...)
 	if err != nil {
 		return nil, fmt.Errorf("build transactional producer %s: %w", id, err)
 	}
@@ -77,7 +80,7 @@ func options(opts []kgo.Opt, id string, timeout time.Duration) []kgo.Opt {
 		kgo.MaxBufferedRecords(math.MaxInt32),
 		// Do's context is what ends the wait, not the client's patience.
 		kgo.UnknownTopicRetries(-1),
-		kgo.MetadataMinAge(250*time.Millisecond),
+		kgo.MetadataMinAge(metadataMinAge),
 		kgo.RetryBackoffFn(backoff),
 	)
 }
