@@ -1,6 +1,7 @@
 package member
 
 import (
+	"context"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -95,6 +96,45 @@ func TestAPausePausesItsPartitionOnlyAndDoesNotOutliveTheAssignment(t *testing.T
 	w.produce(moved.Partition, 3)
 	eventually(t, "records of the one that came back", func() bool { return len(s.accepted(moved)) == before+3 })
 	m.mustStop(t, 2*time.Second)
+}
+
+func TestAPauseBeforeAPartitionIsReadyHolds(t *testing.T) {
+	w := newWorld(t, 1)
+	w.produce(0, 5)
+	s := newShape(t, "a")
+	prepare := make(chan struct{})
+	s.onPrepare = func(context.Context, TP, Committed) error { <-prepare; return nil }
+	asked, resume := make(chan struct{}), make(chan struct{})
+	paused := false // all on the goroutine of Run
+	s.throttle = func() ([]TP, []TP) {
+		if len(s.in("preparing")) == 1 && !paused {
+			paused = true
+			close(asked)
+			return []TP{tp(0)}, nil
+		}
+		select {
+		case <-resume:
+			return nil, []TP{tp(0)}
+		default:
+			return nil, nil
+		}
+	}
+	m := w.start(testConfig(), s)
+	<-asked
+	s.mu.Lock()
+	n := s.polled
+	s.mu.Unlock()
+	m.Wake()
+	eventually(t, "the pause noted", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.polled > n })
+	close(prepare)
+	eventually(t, "readiness", func() bool { return value(t, m.metrics.ready) == 1 })
+	time.Sleep(2 * pollWait)
+	if got := s.accepted(tp(0)); len(got) != 0 {
+		t.Errorf("%d records of a paused partition", len(got))
+	}
+	close(resume)
+	eventually(t, "the records", func() bool { return len(s.accepted(tp(0))) == 5 })
+	m.mustStop(t, time.Second)
 }
 
 func TestAnAcceptTellsWhereThePartitionBeginsAndEnds(t *testing.T) {

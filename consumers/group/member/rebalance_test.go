@@ -106,6 +106,9 @@ func swapPartitions(t *testing.T, w *world, cfg Config) {
 			t.Errorf("committed offset of partition %d = %d, want %d", p, got, produced/partitions)
 		}
 	}
+	if _, _, lost := a.counts(); lost != 0 {
+		t.Errorf("a was told %d times that partitions are lost, which it gave back in order", lost)
+	}
 	wantMetric(t, "a's losses", a.metrics.rebalances.WithLabelValues(rebalanceLost), 0)
 	if n := value(t, a.metrics.rebalances.WithLabelValues(rebalanceRevoked)); n < 2 {
 		t.Errorf("a counts %v revocations, want one for each member that came", n)
@@ -162,6 +165,33 @@ func nothingAfterRevocation(t *testing.T, w *world, cfg Config) {
 	w.wantCommitted(TP{retry, moved.Partition}, Committed{Offset: -1})
 	a.mustStop(t, 5*time.Second)
 	b.mustStop(t, 5*time.Second)
+}
+
+func TestOwnershipDoesNotChangeUnderTheCommitLock(t *testing.T) {
+	w := newWorld(t, 2)
+	s := newShape(t, "a")
+	released := make(chan []TP, 2)
+	s.onRelease = func(_ context.Context, tps []TP) { released <- tps }
+	a := w.ready(testConfig(), s, 2)
+	var b *running
+	if err := a.Exclusive(t.Context(), func(c *Commit) error {
+		b = w.start(testConfig(), newShape(t, "b"))
+		moving := <-released
+		time.Sleep(100 * time.Millisecond) // a Drop that does not wait comes at once
+		if _, drops, _ := s.counts(); drops != 0 || !c.Owns(moving[0]) {
+			t.Errorf("%d drops under the commit lock, owned %t", drops, c.Owns(moving[0]))
+		}
+		return c.Offsets(t.Context(), []Offset{{TP: moving[0], Owner: moving[0], At: 0, Metadata: "last word"}})
+	}); err != nil {
+		t.Errorf("Exclusive() error: %v", err)
+	}
+	eventually(t, "b's share", func() bool { return len(b.in("ready")) == 1 })
+	moved := b.in("ready")[0]
+	if got := b.got[moved].Metadata; got != "last word" {
+		t.Errorf("b prepares with %q, want the last commit of a", got)
+	}
+	a.mustStop(t, 2*time.Second)
+	b.mustStop(t, 2*time.Second)
 }
 
 // A process that was stopped for longer than its session, and goes on, is a zombie: the others have its partitions already
