@@ -2,7 +2,6 @@ package group_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -76,22 +76,41 @@ func (c *cluster) produce(records ...*kgo.Record) {
 // read returns the committed records of a topic, by partition and offset.
 func (c *cluster) read(topic string) []*kgo.Record {
 	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	defer cancel()
+	ends, err := kadm.NewClient(c.cl).ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	// Control records are kept, because the end of a log that was written in transactions is one.
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond), kgo.KeepControlRecords())
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer cl.Close()
-	var out []*kgo.Record
-	for {
-		ctx, cancel := context.WithTimeout(c.t.Context(), 400*time.Millisecond)
-		fs := cl.PollFetches(ctx)
-		cancel()
-		if fs.Empty() || errors.Is(fs.Err0(), context.DeadlineExceeded) {
-			return out
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
 		}
-		out = append(out, fs.Records()...)
+	})
+	var out []*kgo.Record
+	for len(left) > 0 {
+		fs := cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			c.t.Fatalf("read %s: %v are not there", topic, left)
+		}
+		fs.EachRecord(func(r *kgo.Record) {
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+			if !r.Attrs.IsControl() {
+				out = append(out, r)
+			}
+		})
 	}
+	return out
 }
 
 // quick is a configuration for tests: short waits.
