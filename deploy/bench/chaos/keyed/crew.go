@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"millrace/deploy/bench/chaos/keyed/ledger"
 )
 
 // crew keeps the member processes running, but for those that are being harmed.
@@ -117,6 +119,20 @@ func (c *crew) giveBack(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.harmed = false
+}
+
+// workWithin is how long a member may take from its start to its first event.
+const workWithin = 20 * time.Second
+
+// waitWorking waits until a process has had an event, for workWithin at most.
+func (c *crew) waitWorking(ctx context.Context, p *process) {
+	ctx, cancel := context.WithTimeout(ctx, workWithin)
+	defer cancel()
+	for pause(ctx, 100*time.Millisecond) == nil {
+		if ledger.Written(c.o.Dir, p.name) {
+			return
+		}
+	}
 }
 
 // static tells whether a process has an instance id.

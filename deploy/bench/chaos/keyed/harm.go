@@ -95,6 +95,10 @@ const longestDown = 5 * time.Second
 // onMember does one harm to a member and undoes it. long is from 0 to 1.
 func (t *tormentor) onMember(ctx context.Context, kind ledger.HarmKind, s *slot, long float64) {
 	p := t.crew.current(s)
+	if kind == ledger.Usurp {
+		// Of two that have the same instance id the later to join wins. So it must be a member before it is frozen.
+		t.crew.waitWorking(ctx, p)
+	}
 	h := ledger.Harm{Kind: kind, Process: p.name, From: time.Now().UnixNano()}
 	var err error
 	switch kind {

@@ -84,14 +84,10 @@ func (b *book) cause(had, again *ledger.Effect) (string, time.Duration) {
 	if b.zombie(had) || b.zombie(again) {
 		return string(ledger.Zombie), 0
 	}
-	if l := b.lives[had.Process]; l != nil {
-		for _, h := range l.harms {
-			// A stop takes a while: what was done before it, and what was done after its signal, may both miss the last commit. What
-			// a zombie had done just before it froze it could not commit either.
-			if age := time.Duration(h.From - had.End); had.End <= h.To && again.End >= h.From && age <= uncommitted {
-				return string(h.Kind), max(0, age)
-			}
-		}
+	// What a process had done just before it was killed or frozen it could not commit.
+	killed := func(h ledger.Harm) bool { return h.Kind != ledger.Stop }
+	if kind, age, ok := b.harmed(had, again, killed); ok {
+		return kind, age
 	}
 	if b.expelled(had) || b.expelled(again) {
 		return causeExpelled, 0
@@ -104,8 +100,24 @@ func (b *book) cause(had, again *ledger.Effect) (string, time.Duration) {
 			return causeBroker, 0
 		}
 	}
+	// Last, because a stop in order commits everything unless something else is wrong: what counts here is its own.
+	if kind, age, ok := b.harmed(had, again, func(ledger.Harm) bool { return true }); ok {
+		return kind, age
+	}
 	if had.Process != again.Process && slices.ContainsFunc(b.in.Harms, between) {
 		return causeRebalance, 0
 	}
 	return causeNone, 0
+}
+
+// harmed finds the harm that hit the process that had the effect before it came again, and how long before it the effect had been had.
+func (b *book) harmed(had, again *ledger.Effect, counts func(ledger.Harm) bool) (string, time.Duration, bool) {
+	if l := b.lives[had.Process]; l != nil {
+		for _, h := range l.harms {
+			if age := time.Duration(h.From - had.End); counts(h) && had.End <= h.To && again.End >= h.From && age <= uncommitted {
+				return string(h.Kind), max(0, age), true
+			}
+		}
+	}
+	return "", 0, false
 }

@@ -93,6 +93,12 @@ func (l *Log) Lost(at time.Time, reason string) error {
 // Close closes the file.
 func (l *Log) Close() error { return l.file.Close() }
 
+// Written tells whether a process has written anything yet.
+func Written(dir, process string) bool {
+	info, err := os.Stat(filepath.Join(dir, process+suffix))
+	return err == nil && info.Size() > 0
+}
+
 // Read returns everything that the processes of a folder wrote. A last line without its end is what a kill cut off: the effect
 // did not happen.
 func Read(dir string) ([]Effect, []Lost, error) {

@@ -21,6 +21,9 @@ func TestWhatAProcessWroteIsReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if ledger.Written(dir, process) {
+			t.Errorf("%s has written something before it began", process)
+		}
 		e := ledger.Effect{
 			Process: process, Event: ledger.Event{Entity: 3, Seq: 9}, Attempt: 2, Partition: 1, Offset: 1 << 40, Start: 5, End: 7,
 			Verdict: ledger.Failed, Seen: ledger.State{}.Next(1).Next(2),
@@ -36,6 +39,9 @@ func TestWhatAProcessWroteIsReadBack(t *testing.T) {
 		}
 		if err := log.Close(); err != nil {
 			t.Fatal(err)
+		}
+		if !ledger.Written(dir, process) {
+			t.Errorf("%s has written nothing", process)
 		}
 		want = append(want, e, phantom)
 		wantLost = append(wantLost, ledger.Lost{Process: process, At: 12, Reason: "UNKNOWN_MEMBER_ID: who\nis it"})
