@@ -26,8 +26,13 @@ func newBroker(t *testing.T) []string {
 			t.Errorf("close broker: %v", err)
 		}
 	})
+	return flagsOf(broker.Addr())
+}
+
+// flagsOf point at a single broker, with a plan that fits it.
+func flagsOf(broker string) []string {
 	return []string{
-		"--kafka-brokers", broker.Addr(),
+		"--kafka-brokers", broker,
 		"--topics-partitions", "6", "--topics-replication", "1", "--topics-min-insync-replicas", "1", "--log-level", "error",
 	}
 }
