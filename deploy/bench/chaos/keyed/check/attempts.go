@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"millrace/deploy/bench/chaos/keyed/ledger"
@@ -57,6 +58,10 @@ func (b *book) waits() Result {
 func (b *book) seenState() Result {
 	r := Result{Name: "attempts that found a wrong state"}
 	for _, entity := range b.entities {
+		if b.shuffled(entity) {
+			b.seenShuffled(entity, &r)
+			continue
+		}
 		var want ledger.State
 		for _, p := range b.pages[entity] {
 			for _, e := range p.tries {
@@ -70,4 +75,53 @@ func (b *book) seenState() Result {
 		}
 	}
 	return r
+}
+
+// shuffled tells whether an event of the entity was passed by a later one when it was not ready, in any process: then the order of the
+// entity's states is not known from its events.
+func (b *book) shuffled(entity int32) bool {
+	pages := b.pages[entity]
+	for i, p := range pages {
+		aside := p.aside()
+		if aside == nil {
+			continue
+		}
+		until := p.tries[len(p.tries)-1].End
+		for _, later := range pages[i+1:] {
+			if slices.ContainsFunc(later.tries, func(e *ledger.Effect) bool { return e.Start >= aside.End && e.Start < until }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// seenShuffled is seenState for such an entity: an attempt finds a state that was committed at some time, or one that its own process
+// has made.
+func (b *book) seenShuffled(entity int32, r *Result) {
+	var now ledger.State
+	committed := map[ledger.State]bool{now: true}
+	for _, seq := range b.emitOrder[entity] {
+		now = now.Next(seq)
+		committed[now] = true
+	}
+	made := map[string]map[ledger.State]bool{}
+	for _, p := range b.pages[entity] {
+		for _, e := range p.tries {
+			if e.Verdict != ledger.Done {
+				continue
+			}
+			if made[e.Process] == nil {
+				made[e.Process] = map[ledger.State]bool{}
+			}
+			made[e.Process][e.Seen.Next(e.Seq)] = true
+		}
+	}
+	for _, p := range b.pages[entity] {
+		for _, e := range p.tries {
+			if !committed[e.Seen] && !made[e.Process][e.Seen] {
+				r.violate(fmt.Sprintf("%v found %+v, which was never committed, nor made by it", e, e.Seen))
+			}
+		}
+	}
 }

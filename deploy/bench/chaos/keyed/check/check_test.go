@@ -35,7 +35,7 @@ func TestAGoodRunPassesEveryCheck(t *testing.T) {
 const (
 	foreign  = "records that no handler may see"
 	lost     = "lost events"
-	order    = "attempts before the entity's event before was settled"
+	order    = "attempts that overtook an earlier event of the entity"
 	firsts   = "inversions of first effects"
 	overlap  = "overlapping handlers of one entity, without a cause"
 	repeats  = "repeated effects without a cause"

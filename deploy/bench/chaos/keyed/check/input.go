@@ -70,6 +70,8 @@ type book struct {
 	byPlace  map[place]*page
 	strays   []ledger.Effect // of no event that was sent
 	lives    map[string]*life
+	// emitOrder is the order in which the events of an entity were committed: each emits one record in its transaction.
+	emitOrder map[int32][]int32
 }
 
 // page is one event and what was tried with it.
@@ -91,7 +93,7 @@ type life struct {
 }
 
 func newBook(in *Input) *book {
-	b := &book{in: in, pages: map[int32][]*page{}, byName: map[ledger.Event]*page{}, byPlace: map[place]*page{}, lives: map[string]*life{}}
+	b := &book{in: in, pages: map[int32][]*page{}, byName: map[ledger.Event]*page{}, byPlace: map[place]*page{}, lives: map[string]*life{}, emitOrder: map[int32][]int32{}}
 	for _, s := range in.Sent {
 		p := &page{sent: s, fate: in.Rates.Of(s.Event)}
 		b.byName[s.Event] = p
@@ -116,6 +118,11 @@ func newBook(in *Input) *book {
 	}
 	for _, p := range b.byName {
 		slices.SortStableFunc(p.tries, func(x, y *ledger.Effect) int { return cmp.Compare(x.End, y.End) })
+	}
+	for _, record := range in.Emitted {
+		if m, err := ledger.DecodeEmitted(record.Value); err == nil {
+			b.emitOrder[m.Entity] = append(b.emitOrder[m.Entity], m.Seq)
+		}
 	}
 	for _, h := range in.Harms {
 		if h.Process != "" {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 
 	"millrace/deploy/bench/chaos/keyed/ledger"
 )
@@ -34,32 +35,64 @@ func (b *book) lost() Result {
 	return r
 }
 
-// order counts attempts that began before the event before was settled, which is the whole promise of order: it holds for first
-// attempts, repeats and zombies alike, since a zombie only repeats what was allowed once.
+// order counts attempts that began before an earlier event of the entity had let them: by being settled, or by stepping aside with
+// NotReady. That is the whole promise of order: it holds for first attempts, repeats and zombies alike, since a zombie only repeats what
+// was allowed once.
 func (b *book) order() Result {
-	r := Result{Name: "attempts before the entity's event before was settled"}
-	b.each(func(p, before *page) {
-		if before == nil || len(p.tries) == 0 {
-			return
-		}
-		first := p.tries[0]
-		for _, e := range p.tries {
-			if e.Start < first.Start {
-				first = e
+	r := Result{Name: "attempts that overtook an earlier event of the entity"}
+	for _, entity := range b.entities {
+		var last *page // the earlier event that let go last
+		for _, p := range b.pages[entity] {
+			if first := p.first(); first != nil && last != nil && first.Start < b.letGo(last) {
+				r.violate(fmt.Sprintf("%v, but of %v: %s", first, last.sent.Event, history(last)))
+			}
+			if last == nil || b.letGo(p) > b.letGo(last) {
+				last = p
 			}
 		}
-		if last := b.settled(before); last == nil || first.Start < last.End {
-			r.violate(fmt.Sprintf("%v, but of the event before: %s", first, history(before)))
-		}
-	})
+	}
 	return r
 }
 
-// firstEffects counts pairs of events of one entity whose first effects came in the wrong order.
+// first returns the attempt that began first, or nil.
+func (p *page) first() *ledger.Effect {
+	var first *ledger.Effect
+	for _, e := range p.tries {
+		if first == nil || e.Start < first.Start {
+			first = e
+		}
+	}
+	return first
+}
+
+// letGo returns when later events of the entity were first allowed to begin.
+func (b *book) letGo(p *page) int64 {
+	at := int64(math.MaxInt64)
+	if e := b.settled(p); e != nil {
+		at = e.End
+	}
+	if e := p.aside(); e != nil {
+		at = min(at, e.End)
+	}
+	return at
+}
+
+// aside returns the attempt at which the event first let later ones pass, or nil.
+func (p *page) aside() *ledger.Effect {
+	for _, e := range p.tries {
+		if e.Verdict == ledger.Waiting {
+			return e
+		}
+	}
+	return nil
+}
+
+// firstEffects counts events whose first effect came before that of an earlier event of the entity which had not stepped aside.
 func (b *book) firstEffects() Result {
 	r := Result{Name: "inversions of first effects"}
+	passed := 0
 	for _, entity := range b.entities {
-		var newest *ledger.Effect
+		var newest, late *ledger.Effect
 		for _, p := range b.pages[entity] {
 			e := p.done()
 			if e == nil {
@@ -67,11 +100,19 @@ func (b *book) firstEffects() Result {
 			}
 			if newest != nil && e.End < newest.End {
 				r.violate(fmt.Sprintf("%v came before %v", e, newest))
-				continue
+			} else if late != nil && e.End < late.End {
+				passed++
 			}
-			newest = e
+			if p.aside() != nil {
+				if late == nil || e.End > late.End {
+					late = e
+				}
+			} else if newest == nil || e.End > newest.End {
+				newest = e
+			}
 		}
 	}
+	r.Remark = fmt.Sprintf("%d passed an event that was not ready", passed)
 	return r
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +30,7 @@ func (b *book) emitted() Result {
 			continue
 		}
 		got[p]++
-		if m.Seq <= newest[m.Entity] && got[p] == 1 {
+		if m.Seq <= newest[m.Entity] && got[p] == 1 && p.fate.Kind != ledger.NotReady {
 			r.violate(fmt.Sprintf("%s: %v stands after event %d", where, m.Event, newest[m.Entity]))
 		}
 		newest[m.Entity] = max(newest[m.Entity], m.Seq)
@@ -51,7 +52,8 @@ func (b *book) emitted() Result {
 	return r
 }
 
-// state counts entities whose newest state is not that of a replay of the ledger: the first effects, in the order they came.
+// state counts entities whose newest state is not that of a replay of the ledger: the first effects, in the order they came; where
+// events may have passed each other, in the order in which they were committed.
 func (b *book) state() Result {
 	r := Result{Name: "entities whose state is not the replay of the ledger"}
 	newest := map[string]*kgo.Record{}
@@ -59,16 +61,9 @@ func (b *book) state() Result {
 		newest[string(record.Key)] = record
 	}
 	for _, entity := range b.entities {
-		var first []*ledger.Effect
-		for _, p := range b.pages[entity] {
-			if e := p.done(); e != nil {
-				first = append(first, e)
-			}
-		}
-		slices.SortStableFunc(first, func(x, y *ledger.Effect) int { return int(x.End - y.End) })
 		var want ledger.State
-		for _, e := range first {
-			want = want.Next(e.Seq)
+		for _, seq := range b.replay(entity) {
+			want = want.Next(seq)
 		}
 		key := b.in.World.Key(entity)
 		record := newest[key]
@@ -92,6 +87,25 @@ func (b *book) state() Result {
 	}
 	r.Remark = fmt.Sprintf("%d entities, %d writes", len(b.entities), len(b.in.State))
 	return r
+}
+
+// replay returns the events of an entity that were done, in the order that its state must show.
+func (b *book) replay(entity int32) []int32 {
+	if b.shuffled(entity) {
+		return b.emitOrder[entity]
+	}
+	var first []*ledger.Effect
+	for _, p := range b.pages[entity] {
+		if e := p.done(); e != nil {
+			first = append(first, e)
+		}
+	}
+	slices.SortStableFunc(first, func(x, y *ledger.Effect) int { return cmp.Compare(x.End, y.End) })
+	seqs := make([]int32, len(first))
+	for i, e := range first {
+		seqs[i] = e.Seq
+	}
+	return seqs
 }
 
 // retryEmpty counts events that still wait in the retry topic.
