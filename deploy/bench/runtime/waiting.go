@@ -17,6 +17,8 @@ const (
 	freshShop = "fresh.myshopify.com"
 	// idleBefore is how long the member does nothing before its memory is read at rest.
 	idleBefore = 10 * time.Second
+	// releaseWithin bounds the handling of what is due.
+	releaseWithin = time.Hour
 )
 
 // waiting lets a million events wait in the retry topic, starts the service anew, and releases them.
@@ -164,7 +166,7 @@ func (b *bench) waitingRow(what string, c *child, waiting int, after time.Durati
 // release waits until what waits has been handled, and checks that each was, once and in its key's order.
 func (b *bench) release(ctx context.Context, c *child, spec memberSpec, places *place) error {
 	total := int64(b.o.waiting + b.o.partitions)
-	err := until(ctx, b.o.due+ratesWithin, "all that waits has been handled", []*child{c}, func() (bool, error) { return c.handled() >= total, nil })
+	err := until(ctx, b.o.due+releaseWithin, "all that waits has been handled", []*child{c}, func() (bool, error) { return c.handled() >= total, nil })
 	if err != nil {
 		return err
 	}
@@ -186,7 +188,7 @@ func (b *bench) release(ctx context.Context, c *child, spec memberSpec, places *
 	b.report.say("%d keys; the first event of each fails, all later ones stand behind it. A start is measured up to the first event of the last of %d partitions, with all waiting events "+
 		"restored, and includes the %s for which the broker waits for further members. Released: %.0f records/s from the first to the last, as they came due over %s (the jitter of the schedule). "+
 		"Checked: %d handled once, %d never, %d more than once, %d out of their key's order.",
-		b.o.keys, b.o.partitions, initialDelay, drained.whole, (b.o.due / 5).Round(time.Second), r.once, r.never, r.repeated, r.inverted)
+		b.o.keys, b.o.partitions, initialDelay, drained.whole, (b.o.due / 10).Round(time.Second), r.once, r.never, r.repeated, r.inverted)
 	if r.never+r.repeated+r.inverted > 0 {
 		return fmt.Errorf("of %d waiting events: %+v", b.o.waiting, r)
 	}
