@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/consumers/group"
+	"millrace/consumers/group/internal/wiretest"
 	"millrace/schemas"
 )
 
@@ -205,6 +206,33 @@ func TestAttemptsSurviveARestart(t *testing.T) {
 			})
 			if got := tries.of(key); !slices.Equal(got, []string{"1", "2", "3"}) {
 				t.Errorf("attempts: %v", got)
+			}
+		})
+	}
+}
+
+// The end of a transaction is sent, the brokers act, and the answer never comes: only the group's offsets can tell what became of it.
+func TestATransactionWhoseEndIsLostIsNeitherRepeatedNorForgotten(t *testing.T) {
+	for name, fault := range map[string]wiretest.Fault{"it was committed": wiretest.CutAfter, "it was not": wiretest.CutBefore} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 2)
+			c.workload()
+			wire := wiretest.New()
+			c.options = append(c.options, wire.Option())
+			wire.Arm(kmsg.EndTxn.Int16(), fault, 10)
+			var done ledger
+			cfg := quick()
+			cfg.Member.CommitTimeout = 300 * time.Millisecond
+			c.start(faultService(&done), cfg)
+			eventually(t, func() string {
+				if done.count() == 0 {
+					return "nothing is done"
+				}
+				return ""
+			})
+			c.verify()
+			if n := wire.Disarm(); n < 3 {
+				t.Errorf("%d transactions met the fault", n)
 			}
 		})
 	}

@@ -29,6 +29,8 @@ type cluster struct {
 	*kfake.Cluster
 	t  *testing.T
 	cl *kgo.Client // for the test's own reads and writes
+
+	options []kgo.Opt // of the services' clients, beside the brokers
 }
 
 func newCluster(t *testing.T, partitions int32) *cluster {
@@ -140,7 +142,7 @@ func (c *cluster) start(svc group.Service, cfg group.Config) (stop func()) {
 	if svc.Topics == nil {
 		svc.Topics = []string{source}
 	}
-	rt, err := group.New(svc, cfg, group.Deps{Kafka: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, Logger: logger(), Registerer: prometheus.NewRegistry()})
+	rt, err := group.New(svc, cfg, group.Deps{Kafka: append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, c.options...), Logger: logger(), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/group/internal/wiretest"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -48,30 +50,30 @@ func TestEveryFaultOfTheWireLeavesAWholeTransactionOrNone(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		key   int16
-		fault wireFault
+		fault wiretest.Fault
 		n     int
 		want  outcome
 		old   bool // the request is sent only by clients of old brokers
 	}{
-		{"produce cut once before", produce, cutBefore, 1, committed, false},
-		{"produce cut once after", produce, cutAfter, 1, committed, false},
-		{"produce always cut before", produce, cutBefore, always, aborts, false},
-		{"produce always cut after", produce, cutAfter, always, aborts, false},
-		{"produce lost", produce, silence, always, aborts, false},
-		{"partitions cut once after", addParts, cutAfter, 1, committed, true},
-		{"partitions always cut after", addParts, cutAfter, always, aborts, true},
-		{"partitions lost", addParts, silence, always, aborts, true},
-		{"group cut once after", addOffsets, cutAfter, 1, committed, false},
-		{"group always cut before", addOffsets, cutBefore, always, aborts, false},
-		{"group lost", addOffsets, silence, always, aborts, false},
-		{"offsets cut once after", txnOffsets, cutAfter, 1, committed, false},
-		{"offsets always cut after", txnOffsets, cutAfter, always, aborts, false},
-		{"offsets lost", txnOffsets, silence, always, aborts, false},
-		{"end cut once before", endTxn, cutBefore, 1, committed, false},
-		{"end cut once after", endTxn, cutAfter, 1, committed, false},
-		{"end always cut before", endTxn, cutBefore, always, unknown, false}, // and is aborted
-		{"end always cut after", endTxn, cutAfter, always, unknown, false},   // and is committed
-		{"end lost", endTxn, silence, always, unknown, false},                // and is aborted
+		{"produce cut once before", produce, wiretest.CutBefore, 1, committed, false},
+		{"produce cut once after", produce, wiretest.CutAfter, 1, committed, false},
+		{"produce always cut before", produce, wiretest.CutBefore, always, aborts, false},
+		{"produce always cut after", produce, wiretest.CutAfter, always, aborts, false},
+		{"produce lost", produce, wiretest.Silence, always, aborts, false},
+		{"partitions cut once after", addParts, wiretest.CutAfter, 1, committed, true},
+		{"partitions always cut after", addParts, wiretest.CutAfter, always, aborts, true},
+		{"partitions lost", addParts, wiretest.Silence, always, aborts, true},
+		{"group cut once after", addOffsets, wiretest.CutAfter, 1, committed, false},
+		{"group always cut before", addOffsets, wiretest.CutBefore, always, aborts, false},
+		{"group lost", addOffsets, wiretest.Silence, always, aborts, false},
+		{"offsets cut once after", txnOffsets, wiretest.CutAfter, 1, committed, false},
+		{"offsets always cut after", txnOffsets, wiretest.CutAfter, always, aborts, false},
+		{"offsets lost", txnOffsets, wiretest.Silence, always, aborts, false},
+		{"end cut once before", endTxn, wiretest.CutBefore, 1, committed, false},
+		{"end cut once after", endTxn, wiretest.CutAfter, 1, committed, false},
+		{"end always cut before", endTxn, wiretest.CutBefore, always, unknown, false}, // and is aborted
+		{"end always cut after", endTxn, wiretest.CutAfter, always, unknown, false},   // and is committed
+		{"end lost", endTxn, wiretest.Silence, always, unknown, false},                // and is aborted
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, old := range versions() {
@@ -85,14 +87,14 @@ func TestEveryFaultOfTheWireLeavesAWholeTransactionOrNone(t *testing.T) {
 					if err := w.try(5 * time.Second); err != nil {
 						t.Fatalf("Do() without a fault: %v", err)
 					}
-					w.wire.arm(tt.key, tt.fault, tt.n)
+					w.wire.Arm(tt.key, tt.fault, tt.n)
 					if err := w.try(700 * time.Millisecond); outcomeOf(err) != tt.want {
 						t.Errorf("Do() = %v, want %s", err, tt.want)
 					}
-					if w.wire.disarm() == 0 {
+					if w.wire.Disarm() == 0 {
 						t.Error("the fault was never met")
 					}
-					if through := w.at == 2; tt.want == unknown && through != (tt.fault == cutAfter) {
+					if through := w.at == 2; tt.want == unknown && through != (tt.fault == wiretest.CutAfter) {
 						t.Errorf("the unknown transaction turns out to be through: %t", through)
 					}
 					for range 2 {

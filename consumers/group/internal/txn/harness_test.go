@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/group/internal/wiretest"
+
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -32,7 +34,7 @@ type world struct {
 	seeds kgo.Opt
 	adm   *kadm.Client
 	id    [16]byte // of source
-	wire  *wire
+	wire  *wiretest.Wire
 	p     *Producer
 
 	at       int64 // next source offset
@@ -64,8 +66,8 @@ func newWorld(tb testing.TB, seeds kgo.Opt, timeout time.Duration) *world {
 		tb.Fatalf("NewClient() error: %v", err)
 	}
 	tb.Cleanup(cl.Close)
-	w := &world{t: tb, seeds: seeds, adm: kadm.NewClient(cl), wire: newWire(), told: map[string]bool{}}
-	w.p = w.producer(timeout, w.wire.option())
+	w := &world{t: tb, seeds: seeds, adm: kadm.NewClient(cl), wire: wiretest.New(), told: map[string]bool{}}
+	w.p = w.producer(timeout, w.wire.Option())
 	topics, err := w.adm.ListTopics(tb.Context(), source)
 	if err != nil || topics[source].Err != nil {
 		tb.Fatalf("ListTopics() = %v, %v", topics, err)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/group/internal/wiretest"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/partitioning/kafkatest"
@@ -38,32 +40,32 @@ func testRealWire(w *world) {
 	const always = 1 << 20
 	for _, tt := range []struct {
 		key   int16
-		fault wireFault
+		fault wiretest.Fault
 		n     int
 		want  outcome
 	}{
-		{produce, cutAfter, 1, committed},
-		{produce, cutAfter, always, aborts},
-		{addOffsets, cutAfter, 1, committed},
-		{addOffsets, cutBefore, always, aborts},
-		{txnOffsets, cutAfter, 1, committed},
-		{txnOffsets, silence, always, aborts},
-		{endTxn, cutAfter, 1, committed},
-		{endTxn, cutBefore, 1, committed},
-		{endTxn, cutAfter, always, unknown},
-		{endTxn, cutBefore, always, unknown},
-		{endTxn, silence, always, unknown},
+		{produce, wiretest.CutAfter, 1, committed},
+		{produce, wiretest.CutAfter, always, aborts},
+		{addOffsets, wiretest.CutAfter, 1, committed},
+		{addOffsets, wiretest.CutBefore, always, aborts},
+		{txnOffsets, wiretest.CutAfter, 1, committed},
+		{txnOffsets, wiretest.Silence, always, aborts},
+		{endTxn, wiretest.CutAfter, 1, committed},
+		{endTxn, wiretest.CutBefore, 1, committed},
+		{endTxn, wiretest.CutAfter, always, unknown},
+		{endTxn, wiretest.CutBefore, always, unknown},
+		{endTxn, wiretest.Silence, always, unknown},
 	} {
 		before := w.at
-		w.wire.arm(tt.key, tt.fault, tt.n)
+		w.wire.Arm(tt.key, tt.fault, tt.n)
 		err := w.try(2 * time.Second)
 		if outcomeOf(err) != tt.want {
 			t.Errorf("Do() with fault %d of request %d = %v, want %s", tt.fault, tt.key, err, tt.want)
 		}
-		if w.wire.disarm() == 0 {
+		if w.wire.Disarm() == 0 {
 			t.Errorf("fault %d of request %d was never met", tt.fault, tt.key)
 		}
-		if through := w.at > before; tt.want == unknown && through != (tt.fault == cutAfter) {
+		if through := w.at > before; tt.want == unknown && through != (tt.fault == wiretest.CutAfter) {
 			t.Errorf("the unknown transaction of fault %d turns out to be through: %t", tt.fault, through)
 		}
 	}
@@ -83,10 +85,10 @@ func testKill(w *world, c *kafkatest.Cluster) {
 			}
 		}
 		tag := fmt.Sprint("killed-", round)
-		w.wire.arm(endTxn, notice, 1)
+		w.wire.Arm(endTxn, wiretest.Notice, 1)
 		killed := make(chan error, 1)
 		go func() {
-			<-w.wire.noticed
+			<-w.wire.Noticed
 			killed <- c.Kill(0)
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

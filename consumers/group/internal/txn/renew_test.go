@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/group/internal/wiretest"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,14 +21,14 @@ func TestAnUnknownOutcomeIsNotLostWhileTheBrokersAreAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, seeds := fake(t, old)
 			w := newWorld(t, seeds, 30*time.Second)
-			w.wire.arm(endTxn, silence, 1<<20)
+			w.wire.Arm(endTxn, wiretest.Silence, 1<<20)
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			rs := records("try-0", batch)
 			if err := w.p.Do(ctx, rs, w.offsets(1)); !errors.Is(err, ErrUnknown) {
 				t.Fatalf("Do() = %v, want ErrUnknown", err)
 			}
-			w.wire.arm(initID, cutBefore, 1<<20)
+			w.wire.Arm(initID, wiretest.CutBefore, 1<<20)
 			for range 2 {
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				defer cancel()
@@ -37,7 +39,7 @@ func TestAnUnknownOutcomeIsNotLostWhileTheBrokersAreAway(t *testing.T) {
 					t.Fatalf("Do() = %v, want ErrUnknown", err)
 				}
 			}
-			w.wire.disarm()
+			w.wire.Disarm()
 			w.told["try-0"] = w.settle()
 			w.attempts = 1
 			if w.told["try-0"] {
@@ -57,7 +59,7 @@ func TestAnAbortIsFinishedBeforeTheNextTransaction(t *testing.T) {
 	if err := w.try(5 * time.Second); err != nil {
 		t.Fatalf("Do() error: %v", err)
 	}
-	w.wire.arm(initID, cutBefore, 1<<20) // the renewal fails
+	w.wire.Arm(initID, wiretest.CutBefore, 1<<20) // the renewal fails
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	stop := errors.New("the group has moved on")
@@ -65,7 +67,7 @@ func TestAnAbortIsFinishedBeforeTheNextTransaction(t *testing.T) {
 	if !errors.Is(err, ErrAborted) || !errors.Is(err, stop) {
 		t.Fatalf("Do() = %v, want ErrAborted with its reason", err)
 	}
-	w.wire.disarm()
+	w.wire.Disarm()
 	w.told["try-1"], w.attempts = false, 2
 	if err := w.try(5 * time.Second); err != nil {
 		t.Errorf("Do() afterwards: %v", err)
@@ -182,13 +184,13 @@ func TestATransactionOfTwoEpochsIsNotCommitted(t *testing.T) {
 			}
 			// A commit that fails makes the client reload its id, which is what it also does after a log has lost its beginning.
 			again := func(ctx context.Context, cl *kgo.Client, _ string) error {
-				w.wire.arm(endTxn, cutBefore, 1<<20)
+				w.wire.Arm(endTxn, wiretest.CutBefore, 1<<20)
 				short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 				defer cancel()
 				if err := cl.EndTransaction(short, kgo.TryAbort); err == nil {
 					return errors.New("the commit did not fail")
 				}
-				w.wire.disarm()
+				w.wire.Disarm()
 				return nil
 			}
 			if err := w.p.Do(t.Context(), records("try-1", batch), again); !errors.Is(err, ErrAborted) || !errors.Is(err, errEpoch) {
