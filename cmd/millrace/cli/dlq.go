@@ -49,7 +49,7 @@ func (a *app) openDesk(ctx context.Context, cfg config.Config, groupID string, s
 			return nil, err
 		}
 		if len(groups) > 1 && !several {
-			return nil, fmt.Errorf("%w: say which service with --group; there are %s", errUsage, strings.Join(groups, ", "))
+			return nil, fmt.Errorf("%w: say whose with --service or --group; there are the groups %s", errUsage, strings.Join(groups, ", "))
 		}
 		if len(groups) == 0 {
 			return nil, errors.New("there is no dead-letter topic (<topic>.<group>.dlq), or this user may not see it; `millrace topics apply` makes those of the services")
@@ -101,7 +101,11 @@ func (a *app) dlqVerb(cmd *cobra.Command, several bool, do func(context.Context,
 		if err != nil {
 			return err
 		}
-		d, err := a.openDesk(cmd.Context(), l.Config, filter.group, several)
+		groupID, err := filter.groupID(&l.Config)
+		if err != nil {
+			return err
+		}
+		d, err := a.openDesk(cmd.Context(), l.Config, groupID, several)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"millrace/cmd/millrace/config"
 	"millrace/consumers/group/deadletter"
 	"millrace/schemas"
 )
@@ -16,6 +16,7 @@ import (
 // filterFlags are the flags by which letters and waiting events are chosen.
 type filterFlags struct {
 	settings     *settings
+	service      string
 	group        string
 	chosen       deadletter.Filter
 	ids          []string
@@ -25,13 +26,8 @@ type filterFlags struct {
 func (f *filterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "service" {
-			name = "group"
-		}
-		return pflag.NormalizedName(name)
-	})
-	flags.StringVar(&f.group, "group", "", "`service`, by its consumer group (--service is the same); not needed where there is only one")
+	flags.StringVar(&f.service, "service", "", "only of this `service` of millrace: "+strings.Join(config.Services(), ", ")+"; not needed where there is only one")
+	flags.StringVar(&f.group, "group", "", "only of this consumer `group`, for services of your own; --service has that of its settings")
 	flags.StringSliceVar(&f.chosen.Topics, "topic", nil, "only of this Kafka `topic`; this and the following may have several words, with commas or repeated")
 	flags.StringSliceVar(&f.chosen.ShopifyTopics, "shopify-topic", nil, "only of this Shopify `topic`, e.g. orders/create")
 	flags.StringSliceVar(&f.chosen.Shops, "shop", nil, "only of this `shop`: acme or acme.myshopify.com")
@@ -40,6 +36,7 @@ func (f *filterFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "only if the last failure was at this `time` or later: 2h or 3d ago, 2026-11-23, 2026-11-23T10:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only if the last failure was before this `time`")
 	flags.StringSliceVar(&f.ids, "id", nil, "only this `id`: shopify.orders/5@1234")
+	complete(cmd, "service", config.Services()...)
 	complete(cmd, "class", schemas.ErrorClasses()...)
 	complete(cmd, "topic", kafkaTopics()...)
 	complete(cmd, "shopify-topic", shopifyTopics()...)
@@ -65,6 +62,22 @@ func shopifyTopics() []string {
 		topics = append(topics, t.Name)
 	}
 	return topics
+}
+
+// groupID returns the consumer group that is asked for, "" for any.
+func (f *filterFlags) groupID(cfg *config.Config) (string, error) {
+	if f.service == "" {
+		return f.group, nil
+	}
+	if f.group != "" {
+		return "", fmt.Errorf("%w: --service and --group are two ways to say the same, give one", errUsage)
+	}
+	for _, k := range keyedServices() {
+		if k.name == f.service {
+			return k.config(cfg).Member.Group, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %q is no service of millrace, there are %s; --group takes any consumer group", errUsage, f.service, strings.Join(config.Services(), ", "))
 }
 
 // filter returns the filter; ids are those of the arguments and of --id.

@@ -61,7 +61,7 @@ func TestOnATerminalRedriveAsks(t *testing.T) {
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
-			for deadline := time.Now().Add(limit); !strings.Contains(seen.String(), "redrive 3 dead letters of inventory? [y/N]"); time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(limit); !strings.Contains(seen.String(), "redrive 3 dead letters of millrace-inventory? [y/N]"); time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					return
 				}

@@ -99,17 +99,18 @@ func (g *gaveUp) waiting(group string, order, partition, offset, attempts int, m
 // some is the same letters for all golden files.
 func some(t *testing.T, groups ...string) *gaveUp {
 	t.Helper()
-	g := newGaveUp(t, append(groups, "inventory")...)
-	g.letter("inventory", 1, 0, 11, schemas.ClassPermanent, "stock API: 422 no such variant", []byte(`{"id":1,"note":"a\u001b[31mb"}`))
-	g.letter("inventory", 2, 1, 5, schemas.ClassExhausted, "stock API: 503 \x1b[31m"+strings.Repeat("try later ", 10), []byte{0xff, 0xfe})
-	g.letter("inventory", 1, 0, 12, schemas.ClassPermanent, "stock API: 422 no such variant", []byte(`not json`))
-	g.letter("inventory", 3, 1, 9, schemas.ClassPanic, "index out of range", []byte(`{"id":3}`))
-	g.settle("inventory", 3, 1, 9)
-	g.waiting("inventory", 1, 0, 11, 5, text(schemas.HeaderRetryParked, "1"))
-	g.waiting("inventory", 1, 0, 12, 0)
-	g.waiting("inventory", 1, 0, 14, 0)
-	g.waiting("inventory", 7, 1, 20, 2, text(schemas.HeaderRetryDue, failedAt.Add(time.Minute).Format(time.RFC3339Nano)), text(schemas.HeaderError, "stock API: 500"))
-	g.waiting("inventory", 8, 1, 21, 1, text(schemas.HeaderRetryDue, failedAt.Add(time.Second).Format(time.RFC3339Nano)), text(schemas.HeaderError, "stock API: 500"))
+	g := newGaveUp(t, append(groups, "millrace-inventory")...)
+	g.letter("millrace-inventory", 1, 0, 11, schemas.ClassPermanent, "stock API: 422 no such variant", []byte(`{"id":1,"note":"a\u001b[31mb"}`))
+	g.letter("millrace-inventory", 2, 1, 5, schemas.ClassExhausted, "stock API: 503 \x1b[31m"+strings.Repeat("try later ", 10), []byte{0xff, 0xfe})
+	g.letter("millrace-inventory", 1, 0, 12, schemas.ClassPermanent, "stock API: 422 no such variant", []byte(`not json`))
+	g.letter("millrace-inventory", 3, 1, 9, schemas.ClassPanic, "index out of range", []byte(`{"id":3}`))
+	g.settle("millrace-inventory", 3, 1, 9)
+	g.waiting("millrace-inventory", 1, 0, 11, 5, text(schemas.HeaderRetryParked, "1"))
+	g.waiting("millrace-inventory", 1, 0, 12, 0)
+	g.waiting("millrace-inventory", 1, 0, 14, 0)
+	g.waiting("millrace-inventory", 7, 1, 20, 2, text(schemas.HeaderRetryDue, failedAt.Add(time.Minute).Format(time.RFC3339Nano)), text(schemas.HeaderError, "stock API: 500"))
+	g.waiting("millrace-inventory", 7, 1, 19, 0, text(schemas.HeaderRetryAside, "1"), text(schemas.HeaderRetryDue, failedAt.Add(time.Hour).Format(time.RFC3339Nano)), text(schemas.HeaderError, "its order has not come"))
+	g.waiting("millrace-inventory", 8, 1, 21, 1, text(schemas.HeaderRetryDue, failedAt.Add(time.Second).Format(time.RFC3339Nano)), text(schemas.HeaderError, "stock API: 500"))
 	return g
 }
 
@@ -179,12 +180,12 @@ func anonymous(t *testing.T, s string) string {
 
 func TestWithSeveralServicesTheListTellsWhichAndTheRestAsks(t *testing.T) {
 	t.Parallel()
-	g := some(t, "notifications")
-	g.letter("notifications", 5, 0, 3, schemas.ClassPermanent, "550 no such mailbox", []byte(`{}`))
+	g := some(t, "millrace-notifications")
+	g.letter("millrace-notifications", 5, 0, 3, schemas.ClassPermanent, "550 no such mailbox", []byte(`{}`))
 	r := g.run("dlq", "list")
 	golden(t, "dlq-list-services", r.stdout)
 	for _, args := range []string{"dlq redrive --yes", "dlq drop --yes", "dlq show shopify.orders/0@3"} {
-		if r := g.run(strings.Fields(args)...); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "inventory, notifications") {
+		if r := g.run(strings.Fields(args)...); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "millrace-inventory, millrace-notifications") {
 			t.Errorf("millrace %s = %d, %s; want 2 and the services", args, r.code, r.stderr)
 		}
 	}
@@ -193,11 +194,11 @@ func TestWithSeveralServicesTheListTellsWhichAndTheRestAsks(t *testing.T) {
 		t.Errorf("redrive = %d:\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	r = g.run("__complete", "dlq", "list", "--group", "")
-	if !strings.Contains(r.stdout, "inventory\nnotifications\n") {
+	if !strings.Contains(r.stdout, "millrace-inventory\nmillrace-notifications\n") {
 		// Flags after the word to complete are not read: the brokers must come before it.
 		r = program(t.Context(), append(append([]string{"__complete", "dlq", "list"}, g.flags...), "--group", "")...)
 	}
-	if !strings.Contains(r.stdout, "inventory\nnotifications\n") {
+	if !strings.Contains(r.stdout, "millrace-inventory\nmillrace-notifications\n") {
 		t.Errorf("completion of --group offers %q", r.stdout)
 	}
 }
@@ -214,7 +215,7 @@ func TestRedriveAsksFirstAndTellsWhatItDid(t *testing.T) {
 		t.Fatalf("%d letters are open after that, want 3", strings.Count(r.stdout, "\n"))
 	}
 	r = g.run("dlq", "redrive", "--class", "permanent", "--yes", "--log-format", "json")
-	if r.code != cli.ExitOK || r.stdout != "2 open dead letters of inventory to redrive, of 1 entity: 2 permanent\n2 redriven, 0 skipped, 0 failed\n" {
+	if r.code != cli.ExitOK || r.stdout != "2 open dead letters of millrace-inventory to redrive, of 1 entity: 2 permanent\n2 redriven, 0 skipped, 0 failed\n" {
 		t.Errorf("redrive = %d:\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	var audit []string
@@ -226,14 +227,14 @@ func TestRedriveAsksFirstAndTellsWhatItDid(t *testing.T) {
 		audit = append(audit, anonymous(t, strings.Join([]string{l.Msg, l.Group, l.ID, l.Key, l.Class, l.By}, " ")))
 	}
 	if diff := cmp.Diff([]string{
-		"dead letter redriven inventory shopify.orders/0@11 acme.myshopify.com|order/1 permanent USER@HOST",
-		"dead letter redriven inventory shopify.orders/0@12 acme.myshopify.com|order/1 permanent USER@HOST",
+		"dead letter redriven millrace-inventory shopify.orders/0@11 acme.myshopify.com|order/1 permanent USER@HOST",
+		"dead letter redriven millrace-inventory shopify.orders/0@12 acme.myshopify.com|order/1 permanent USER@HOST",
 	}, audit); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 	r = g.run("dlq", "drop", "shopify.orders/1@5", "shopify.orders/0@11", "--yes", "--json")
-	want := `{"id":"shopify.orders/0@11","group":"inventory","result":"skipped","class":"permanent","by":"USER@HOST"}
-{"id":"shopify.orders/1@5","group":"inventory","result":"dropped","class":"exhausted","key":"acme.myshopify.com|order/2","by":"USER@HOST"}
+	want := `{"id":"shopify.orders/0@11","group":"millrace-inventory","result":"skipped","class":"permanent","by":"USER@HOST"}
+{"id":"shopify.orders/1@5","group":"millrace-inventory","result":"dropped","class":"exhausted","key":"acme.myshopify.com|order/2","by":"USER@HOST"}
 `
 	if diff := cmp.Diff(want, anonymous(t, r.stdout)); diff != "" || r.code != cli.ExitOK || r.stderr != "" {
 		t.Errorf("drop = %d %s (-want +got):\n%s", r.code, r.stderr, diff)
@@ -254,16 +255,18 @@ func TestMistakesAreTold(t *testing.T) {
 		code int
 		says string
 	}{
-		"dlq show shopify.orders/0@99":            {cli.ExitFailure, "inventory has no dead letter shopify.orders/0@99"},
-		"dlq redrive --yes shopify.orders/0@99":   {cli.ExitFailure, "inventory has no dead letter shopify.orders/0@99"},
+		"dlq show shopify.orders/0@99":            {cli.ExitFailure, "millrace-inventory has no dead letter shopify.orders/0@99"},
+		"dlq redrive --yes shopify.orders/0@99":   {cli.ExitFailure, "millrace-inventory has no dead letter shopify.orders/0@99"},
 		"dlq show 99":                             {cli.ExitUsage, "topic/partition@offset"},
 		"dlq show":                                {cli.ExitUsage, "requires at least 1 arg"},
 		"dlq show --raw shopify.orders/0@1 t/1@1": {cli.ExitUsage, "one id"},
 		"dlq list --since yesterday":              {cli.ExitUsage, "--since"},
 		"dlq list --until 1.13.2026":              {cli.ExitUsage, "--until"},
 		"dlq redrive --rate -1":                   {cli.ExitUsage, "--rate"},
-		"dlq list --service nosuch":               {cli.ExitFailure, "groups that have one: inventory"},
-		"retry list --group nosuch":               {cli.ExitFailure, "groups that have one: inventory"},
+		"dlq list --service nosuch":               {cli.ExitUsage, "there are inventory, notifications"},
+		"dlq list --service inventory --group g":  {cli.ExitUsage, "give one"},
+		"dlq list --service notifications":        {cli.ExitFailure, "groups that have one: millrace-inventory"},
+		"retry list --group nosuch":               {cli.ExitFailure, "groups that have one: millrace-inventory"},
 	} {
 		r := g.run(strings.Fields(args)...)
 		if r.code != want.code || !strings.Contains(r.stderr, want.says) {
@@ -276,9 +279,28 @@ func TestMistakesAreTold(t *testing.T) {
 	}
 }
 
+func TestHelpOfDeadLetterCommands(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"dlq", "dlq list", "dlq show", "dlq redrive", "dlq drop", "retry", "retry list"} {
+		r := program(t.Context(), append(strings.Fields(command), "--help")...)
+		if r.code != cli.ExitOK || !strings.Contains(r.stdout, "Exit codes: 0 done") {
+			t.Errorf("millrace %s --help = %d:\n%s", command, r.code, r.stdout)
+		}
+		if strings.Contains(command, " ") && !strings.Contains(r.stdout, "Examples:\n  millrace "+command) {
+			t.Errorf("millrace %s --help has no example:\n%s", command, r.stdout)
+		}
+		for line := range strings.Lines(r.stdout) {
+			if len(line) > 125 {
+				t.Errorf("millrace %s --help: a line of %d characters: %s", command, len(line), line)
+			}
+		}
+	}
+}
+
 func TestWordsOfFiltersAreCompleted(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[string]string{
+		"--service":       "inventory\nnotifications\n",
 		"--class":         "permanent\nexhausted\nnot_ready\npanic\nunreadable\ntoo_large\n",
 		"--topic":         "shopify.orders\nshopify.inventory\n",
 		"--shopify-topic": "orders/create\n",

@@ -23,8 +23,9 @@ func (a *app) retryList() *cobra.Command {
 		Use:   "list",
 		Short: "List the events that wait in the retry topics",
 		Long: "List the events that services have put off: failed ones that are due later, and the later events of their entities, which\n" +
-			"stand behind them. What is due first comes first; entities that are parked behind a dead letter come last. Waits that\n" +
-			"are shorter than retry.inline_max are held in memory by the service and are not here.",
+			"stand behind them. What is due first comes first; entities that are parked behind a dead letter come last. An event that\n" +
+			"stands aside waits for another one, and lets the later ones of its entity pass. Waits that are shorter than\n" +
+			"retry.inline_max are held in memory by the service and are not here.",
 		Example: "  millrace retry list --service inventory\n" +
 			"  millrace retry list --keys --limit 20                 # one row per entity, with how many events it has waiting\n" +
 			"  millrace retry list --shop acme --json | jq -r .id",
@@ -60,6 +61,7 @@ type waitingJSON struct {
 	Class        string        `json:"class,omitempty"`
 	Error        string        `json:"error,omitempty"`
 	Since        time.Time     `json:"since"`
+	Aside        bool          `json:"aside,omitempty"` // it waits for another event and lets the later ones of its key pass
 	Redriven     bool          `json:"redriven,omitempty"`
 	Behind       int           `json:"behind,omitempty"` // of the first of a key: how many stand behind it
 }
@@ -78,7 +80,7 @@ func waitingToJSON(w *deadletter.Waiting) waitingJSON {
 	return waitingJSON{
 		ID: w.ID, Group: w.Group, Topic: w.ID.Topic, Partition: w.ID.Partition, Offset: w.ID.Offset, State: waitingState(w), Due: given(w.Due),
 		Key: string(w.Key), Shop: w.Shop, Entity: w.Entity, ShopifyTopic: w.ShopifyTopic, WebhookID: w.WebhookID, Attempts: w.Attempts,
-		Class: w.Class, Error: w.Error, Since: w.Since, Redriven: w.Redriven, Behind: w.Behind,
+		Class: w.Class, Error: w.Error, Since: w.Since, Aside: w.Aside, Redriven: w.Redriven, Behind: w.Behind,
 	}
 }
 
@@ -166,6 +168,9 @@ func waitingCells(w *deadletter.Waiting, keys, groups bool) []string {
 	due := waitingState(w)
 	if due == "due" {
 		due = stamp(w.Due)
+		if w.Aside {
+			due += " aside"
+		}
 	}
 	cells := []string{w.ID.String(), due, strconv.Itoa(w.Attempts), w.Shop, w.Entity, w.ShopifyTopic, stamp(w.Since), short(w.Error)}
 	if keys {

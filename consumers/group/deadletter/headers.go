@@ -16,7 +16,7 @@ import (
 type headers struct {
 	shop, entity, shopifyTopic, webhook     []byte
 	source, attempts, first, last, class    []byte
-	err, due, since, parked, by             []byte
+	err, due, since, parked, aside, by      []byte
 	resolution, resolutionBy, resolutionEnd []byte
 }
 
@@ -49,6 +49,8 @@ func read(list []kgo.RecordHeader) (h headers) {
 			h.due = v
 		case schemas.HeaderRetrySince:
 			h.since = v
+		case schemas.HeaderRetryAside:
+			h.aside = v
 		case schemas.HeaderRetryParked:
 			h.parked = v
 		case schemas.HeaderRetryBy:

@@ -212,6 +212,7 @@ func TestOnARealKafka(t *testing.T) {
 
 // in is the world for a part of a test.
 func (w *world) in(t *testing.T) *world {
+	t.Helper()
 	copied := *w
 	copied.t = t
 	return &copied

@@ -35,9 +35,11 @@ type Waiting struct {
 	Due      time.Time // zero: it stands behind another event of its key
 	// Parked: a dead letter keeps the place of its key; what stands behind waits for a person.
 	Parked bool
+	// Aside: it waits for another event, and lets the later ones of its key pass.
+	Aside bool
 	// Redriven: a person has sent it back.
 	Redriven bool
-	// Behind is how many events stand behind it; set on the first of a key.
+	// Behind is how many later events of its key wait; set on the first of a key.
 	Behind int
 }
 
@@ -59,8 +61,7 @@ type queuePart struct {
 // queueKey is the entries [from, to) of a part: one key, in the order of source offsets.
 type queueKey struct {
 	part, from, to int32
-	parked         bool
-	due            int64 // of its head
+	due            int64 // of the first that is due
 }
 
 type queued struct {
@@ -156,11 +157,12 @@ func (q *Queue) fill(n int32, entries map[int64]queued) {
 	slices.SortFunc(p.entries, func(x, y queued) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.source, y.source)) })
 	for from := 0; from < len(p.entries); {
 		to := from + 1
+		due := p.entries[from].due
 		for to < len(p.entries) && p.entries[to].key == p.entries[from].key {
+			due = min(due, p.entries[to].due)
 			to++
 		}
-		head := p.entries[from]
-		q.keys = append(q.keys, queueKey{part: n, from: int32(from), to: int32(to), parked: head.parked, due: head.due})
+		q.keys = append(q.keys, queueKey{part: n, from: int32(from), to: int32(to), due: due})
 		from = to
 	}
 }
@@ -238,7 +240,7 @@ func waitingOf(group, topic string, r *kgo.Record) *Waiting {
 		ID: ID{topic, r.Partition, source}, Group: group, Key: key,
 		Shop: string(h.shop), Entity: string(h.entity), ShopifyTopic: string(h.shopifyTopic), WebhookID: string(h.webhook),
 		Attempts: h.attemptCount(), Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"),
-		Since: parseTime(h.first), Due: parseTime(h.due), Parked: h.isParked(), Redriven: string(h.by) == schemas.RetryByRedrive,
+		Since: parseTime(h.first), Due: parseTime(h.due), Parked: h.isParked(), Aside: string(h.aside) == "1", Redriven: string(h.by) == schemas.RetryByRedrive,
 	}
 	if w.Since.IsZero() {
 		w.Since = parseTime(h.since)
