@@ -50,7 +50,7 @@ func DefaultConfig(id string) Config {
 		Concurrency:    256,
 		HandlerTimeout: 30 * time.Second,
 		CommitInterval: 100 * time.Millisecond,
-		BufferBytes:    64 << 20,
+		BufferBytes:    32 << 20,
 		MaxUnfinished:  1000,
 		DeadLetter:     DeadLetterContinue,
 		Retry: RetryConfig{

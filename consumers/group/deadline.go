@@ -18,10 +18,6 @@ type deadline struct {
 	released bool
 }
 
-func newDeadline(parent context.Context, at time.Time) *deadline {
-	return &deadline{parent: parent, at: at}
-}
-
 // Deadline is for context.Context.
 func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
 
@@ -66,7 +62,7 @@ func (d *deadline) Value(key any) any {
 	return d.parent.Value(key)
 }
 
-func (d *deadline) expired() bool { return d.parent.Err() == nil && !time.Now().Before(d.at) }
+func (d *deadline) expired(now time.Time) bool { return !now.Before(d.at) && d.parent.Err() == nil }
 
 // release frees the timer, if there is one.
 func (d *deadline) release() {

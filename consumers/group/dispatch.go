@@ -18,36 +18,73 @@ import (
 func (r *Runtime) worker() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
 	for {
-		it := r.next()
-		if it == nil {
+		var it *schedule.Item
+		if it, now = r.next(now); it == nil {
 			return
 		}
 		r.mu.Unlock()
-		o := r.handle(it)
+		o := r.handle(it, now)
+		now = o.at
 		r.mu.Lock()
-		r.apply(it, o)
-		// This worker takes the next one itself; where there are more, another is woken.
-		if r.idle > 0 && r.sched.Runnable() > 1 {
-			r.cond.Signal()
-		}
+		r.apply(it, o, now)
 	}
 }
 
-// next waits for an event that may run; nil means the end. It is called with r.mu held.
-func (r *Runtime) next() *schedule.Item {
+// next waits for an event that may run; nil means the end. It is called with r.mu held. It returns the time, since to ask for it
+// several times per event is not for nothing.
+func (r *Runtime) next(now time.Time) (*schedule.Item, time.Time) {
 	for !r.ended {
 		// One that has stood still for longer than its session must not go on with what others may be handling now.
-		if now := time.Now(); r.permitted() && r.member.Alive(now) {
+		if r.permitted() && r.member.Alive(now) {
 			if it := r.sched.Next(now); it != nil {
-				return it
+				return it, now
 			}
 		}
 		r.idle++
 		r.cond.Wait()
 		r.idle--
+		now = time.Now()
 	}
-	return nil
+	return nil, now
+}
+
+// paceEvery is how often the pacer looks.
+const paceEvery = time.Millisecond
+
+// pacer wakes further workers while there is something to run and those that are awake are busy in their handlers. Handlers that never
+// wait need no more workers than there are processors: hundreds of them would do nothing but take the lock from each other
+// (measured: twice the CPU per event).
+func (r *Runtime) pacer(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.pace:
+			timer.Reset(paceEvery)
+		case <-timer.C:
+			if r.wakeMore() {
+				timer.Reset(paceEvery)
+			}
+		}
+	}
+}
+
+// wakeMore tells whether there is something left to run.
+func (r *Runtime) wakeMore() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	runnable := r.sched.Runnable()
+	awake := r.cfg.Concurrency - r.idle
+	if runnable > 0 && r.idle > 0 && 4*r.sched.Running() >= 3*awake {
+		for range min(r.idle, runnable, max(awake, atOnce)) {
+			r.cond.Signal()
+		}
+	}
+	return runnable > 0 && r.idle > 0
 }
 
 func (r *Runtime) permitted() bool {
@@ -84,7 +121,8 @@ type outcome struct {
 	kind   outcomeKind
 	due    time.Time
 	writes *writes
-	size   int // bytes of writes
+	size   int       // bytes of writes
+	at     time.Time // when it was known
 }
 
 type outcomeKind uint8
@@ -101,8 +139,8 @@ const (
 )
 
 // apply is called with r.mu held.
-func (r *Runtime) apply(it *schedule.Item, o outcome) {
-	now := time.Now()
+func (r *Runtime) apply(it *schedule.Item, o outcome, now time.Time) {
+	p := it.Partition() // a settled item is not ours any more
 	switch o.kind {
 	case toSettle:
 		if o.writes == nil {
@@ -126,7 +164,7 @@ func (r *Runtime) apply(it *schedule.Item, o outcome) {
 	if !o.due.IsZero() && (r.nextDue.IsZero() || o.due.Before(r.nextDue)) {
 		signal(r.rearm)
 	}
-	r.afterChange(it.Partition())
+	r.afterChange(p)
 }
 
 // afterChange is called with r.mu held, after a change that may have made events ready to be loaded.
@@ -142,9 +180,16 @@ func (r *Runtime) afterChange(p *schedule.Partition) {
 }
 
 // handle runs the service's handler and turns its verdict into an outcome.
-func (r *Runtime) handle(it *schedule.Item) outcome {
+func (r *Runtime) handle(it *schedule.Item, began time.Time) outcome {
+	o := r.verdict(it, began)
+	if o.at.IsZero() {
+		o.at = time.Now()
+	}
+	return o
+}
+
+func (r *Runtime) verdict(it *schedule.Item, began time.Time) outcome {
 	p := ownerOf(it.Partition())
-	began := time.Now()
 	u := &unit{runtime: r, partition: p}
 	u.event = Event{
 		Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
@@ -167,23 +212,24 @@ func (r *Runtime) handle(it *schedule.Item) outcome {
 		}
 		if reason := u.repeated(r.svc.Dedupe); reason != "" {
 			r.metrics.verdicts.With(reason).Inc()
-			return r.settled(it, u, "duplicate or stale", began, false)
+			return r.settled(it, u, reason, began, time.Now(), false)
 		}
 	}
-	ctx := newDeadline(p.ctx, began.Add(r.cfg.HandlerTimeout))
+	ctx := &u.deadline
+	ctx.parent, ctx.at = p.ctx, began.Add(r.cfg.HandlerTimeout)
 	err = r.call(ctx, u)
-	timedOut := ctx.expired()
+	ended := time.Now()
+	timedOut := ctx.expired(ended)
 	ctx.release()
 	u.finish()
-	took := time.Since(began)
-	r.metrics.handler.Observe(took.Seconds())
+	r.metrics.handler.Observe(ended.Sub(began).Seconds())
 	switch v := asVerdict(err); {
 	case err == nil:
 		r.metrics.verdicts.done.Inc()
-		return r.settled(it, u, "done", began, true)
+		return r.settled(it, u, "done", began, ended, true)
 	case v != nil && v.kind == verdictSkip:
 		r.metrics.verdicts.With(v.reason).Inc()
-		return r.settled(it, u, v.reason, began, true)
+		return r.settled(it, u, v.reason, began, ended, true)
 	case p.ctx.Err() != nil:
 		return outcome{kind: toRelease}
 	case v != nil && v.kind == verdictPermanent:
@@ -222,16 +268,16 @@ func (r *Runtime) call(ctx context.Context, u *unit) (err error) {
 }
 
 // settled makes an item done, with what it wrote.
-func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began time.Time, keep bool) outcome {
+func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began, ended time.Time, keep bool) outcome {
 	if !u.event.Received.IsZero() {
-		r.metrics.endToEnd.Observe(time.Since(u.event.Received).Seconds())
+		r.metrics.endToEnd.Observe(ended.Sub(u.event.Received).Seconds())
 	}
 	r.transition(slog.LevelDebug, "done", it, u, began, "verdict", verdict)
 	if !keep {
-		return outcome{kind: toSettle}
+		return outcome{kind: toSettle, at: ended}
 	}
 	w, size := u.writes(r.svc.Dedupe)
-	return outcome{kind: toSettle, writes: w, size: size}
+	return outcome{kind: toSettle, writes: w, size: size, at: ended}
 }
 
 func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, began time.Time) outcome {

@@ -40,6 +40,7 @@ type Runtime struct {
 
 	kick     chan struct{} // tells the committer not to wait; capacity 1
 	rearm    chan struct{} // tells the clock that something is due earlier; capacity 1
+	pace     chan struct{} // tells the pacer that there is something to run; capacity 1
 	joined   atomic.Bool
 	stopping atomic.Bool
 
@@ -92,6 +93,7 @@ func New(svc Service, cfg Config, d Deps) (*Runtime, error) {
 		emits:  make(map[string]bool, len(svc.Emits)),
 		kick:   make(chan struct{}, 1),
 		rearm:  make(chan struct{}, 1),
+		pace:   make(chan struct{}, 1),
 		parts:  make(map[member.TP]*partition),
 		paused: make(map[member.TP]string), endedBy: make(map[string]time.Time),
 	}
@@ -150,6 +152,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		running.Go(r.worker)
 	}
 	running.Go(func() { r.clock(life) })
+	running.Go(func() { r.pacer(life) })
 	running.Go(func() { r.committer(life) })
 	running.Go(func() { r.observer(life) })
 	if r.svc.Gate != nil {

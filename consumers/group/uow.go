@@ -16,6 +16,7 @@ type unit struct {
 	runtime   *Runtime
 	partition *partition
 	event     Event
+	deadline  deadline
 	emitted   []*kgo.Record
 	size      int
 

@@ -47,7 +47,7 @@ func (r *Runtime) foreign(ctx context.Context, rec *kgo.Record) {
 }
 
 const (
-	loadBatch   = 512
+	loadBatch   = 2048
 	loadBackoff = time.Second
 )
 

@@ -231,10 +231,19 @@ func (r keyed) Drop(tps []member.TP, _ bool) {
 	}
 }
 
+// atOnce is how many workers are woken without waiting to see what they do; the pacer wakes the others.
+const atOnce = 4
+
 // wakeWorkers is called with r.mu held, when something may have become runnable.
 func (r *Runtime) wakeWorkers() {
-	for range min(r.idle, r.sched.Runnable()) {
+	runnable := r.sched.Runnable()
+	// Those that are awake and not in a handler come by themselves.
+	free := r.cfg.Concurrency - r.idle - r.sched.Running()
+	for range min(r.idle, runnable, max(atOnce-free, 0)) {
 		r.cond.Signal()
+	}
+	if runnable > atOnce && r.idle > 0 {
+		signal(r.pace)
 	}
 }
 

@@ -11,8 +11,15 @@ import (
 // sent less than a session timeout before has been answered. A process that was stopped for longer (SIGSTOP, a paused machine) finds
 // out by this, before anything else, that its partitions may have other owners; so does one that Kafka cannot be reached from.
 func (m *Member) Alive(now time.Time) bool {
-	return now.UnixNano()-m.answered.Load() < int64(m.cfg.SessionTimeout)
+	session := m.cfg.SessionTimeout
+	if m.cfg.Protocol == ProtocolConsumer {
+		// Both the session timeout (45 s by default) and the interval of heartbeats (5 s) are settings of the brokers then.
+		session = max(session, brokersSession)
+	}
+	return now.UnixNano()-m.answered.Load() < int64(session)
 }
+
+const brokersSession = 15 * time.Second
 
 // pulse is a hook of the client.
 type pulse struct{ m *Member }

@@ -195,7 +195,7 @@ func (s *Scheduler) settle(p *Partition, k *key, now time.Time) {
 		p.arm(k, 0)
 		if k.flags&isLoading == 0 {
 			k.flags |= isLoading
-			p.loads = append(p.loads, k)
+			p.loads.add(k)
 		}
 	}
 }
@@ -247,6 +247,23 @@ func (s *Scheduler) unload(p *Partition, k *key, it *Item) {
 	}
 	s.hold(p, -it.size)
 	it.Record = nil
+}
+
+func (s *Scheduler) newItem() *Item {
+	if n := len(s.items); n > 0 {
+		it := s.items[n-1]
+		s.items = s.items[:n-1]
+		return it
+	}
+	return &Item{}
+}
+
+// free lets an item be used again that nothing refers to any more.
+func (s *Scheduler) free(it *Item) {
+	*it = Item{}
+	if len(s.items) < maxSpare {
+		s.items = append(s.items, it)
+	}
 }
 
 // put makes an item part of the next commit. A source item is finished by that, as far as the source partition is concerned.

@@ -157,8 +157,8 @@ func (w *world) finish() {
 	later := w.now.Add(time.Duration(rapid.IntRange(1, 100).Draw(w.t, "wait")) * time.Second)
 	switch rapid.SampledFrom([]string{"done", "done", "done", "wrote", "wait", "sleep", "aside", "defer", "dead"}).Draw(w.t, "verdict") {
 	case "done":
-		w.s.Done(it, nil, 0, w.now)
 		w.finished[it.Offset] = Done
+		w.s.Done(it, nil, 0, w.now)
 	case "wrote":
 		w.s.Done(it, "something", 10, w.now)
 		w.finished[it.Offset] = Done
@@ -349,8 +349,8 @@ func (w *world) drain() {
 		for w.start(); len(w.running) > 0; w.start() {
 			it := w.running[0]
 			w.running = w.running[1:]
-			w.s.Done(it, nil, 0, w.now)
 			w.finished[it.Offset] = Done
+			w.s.Done(it, nil, 0, w.now)
 		}
 		w.load()
 		w.commitAll()

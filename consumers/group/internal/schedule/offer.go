@@ -71,7 +71,8 @@ func (s *Scheduler) enqueue(p *Partition, r *kgo.Record, size int, now time.Time
 		s.hold(p, -size)
 		return
 	}
-	it := &Item{Record: r, Offset: r.Offset, Log: -1, Attempts: attempts, part: p, slot: slot, size: size}
+	it := s.newItem()
+	*it = Item{Record: r, Offset: r.Offset, Log: -1, Attempts: attempts, part: p, slot: slot, size: size}
 	if s.opts.Class != nil {
 		it.class = s.opts.Class(r)
 	}

@@ -7,8 +7,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// prefetch is how many events of one key are loaded at once: one read per event would make a long row behind a failure slow.
-const prefetch = 16
+// prefetch is how many events of one key are loaded at once where they stand near each other in the log: one read per event would make
+// a long row behind a failure slow, and far ones would make every read a read of the whole log.
+const (
+	prefetch = 16
+	near     = 1024
+)
 
 // Load is one event whose body is to be read from the retry log.
 type Load struct {
@@ -17,20 +21,20 @@ type Load struct {
 	key    *key
 }
 
-// Loads takes up to limit events that are due, in the order of the log. Each must come back by Loaded, also when it could not be read.
+// Loads takes about limit events that are due, those first that stand first in the log: what has waited side by side is read in one
+// pass. Each must come back by Loaded or NotLoaded.
 func (s *Scheduler) Loads(p *Partition, limit int) []Load {
 	if p.closing {
 		return nil
 	}
 	var out []Load
-	n := 0
-	for _, k := range p.loads {
-		if len(out) >= limit {
-			break
-		}
-		n++
+	for len(p.loads) > 0 && len(out) < limit {
+		k := p.loads.next()
 		before := len(out)
-		for _, e := range k.room[:min(prefetch, len(k.room))] {
+		for i, e := range k.room[:min(prefetch, len(k.room))] {
+			if i > 0 && (e.log < k.room[i-1].log || e.log > k.room[i-1].log+near) {
+				break
+			}
 			if e.due == parkedDue || e.offset > p.progress.unread() { // a place without a body; see held
 				break
 			}
@@ -40,7 +44,6 @@ func (s *Scheduler) Loads(p *Partition, limit int) []Load {
 			k.flags &^= isLoading
 		}
 	}
-	p.loads = slices.Delete(p.loads, 0, n)
 	slices.SortFunc(out, func(a, b Load) int { return int(a.Log - b.Log) })
 	return out
 }
@@ -180,7 +183,7 @@ func (s *Scheduler) NotLoaded(p *Partition, loads []Load) {
 	for _, l := range loads {
 		if !touched[l.key] {
 			touched[l.key] = true
-			p.loads = append(p.loads, l.key)
+			p.loads.add(l.key)
 		}
 	}
 }

@@ -126,14 +126,14 @@ func (s *Scheduler) pop(p *Partition, k *key) {
 	p.queued--
 }
 
-// Done settles an item. writes is what it wrote, nil for nothing, and extra what that weighs.
+// Done settles an item, which the caller must not use any more. writes is what it wrote, nil for nothing, and extra what that weighs.
 func (s *Scheduler) Done(it *Item, writes any, extra int, now time.Time) {
 	if !s.back(it) {
 		return
 	}
-	p := it.part
-	s.pop(p, it.key)
-	it.key.passed(it.Offset)
+	p, k := it.part, it.key
+	s.pop(p, k)
+	k.passed(it.Offset)
 	switch {
 	case writes != nil || it.Log >= 0:
 		it.size += extra
@@ -142,9 +142,12 @@ func (s *Scheduler) Done(it *Item, writes any, extra int, now time.Time) {
 	default:
 		p.progress.finish(it.slot)
 		s.hold(p, -it.size)
+		s.free(it)
 	}
-	s.settle(p, it.key, now)
-	s.admit(p, now)
+	s.settle(p, k, now)
+	if len(p.staged) > 0 || len(p.held) > 0 {
+		s.admit(p, now)
+	}
 }
 
 // Wait keeps an item in memory, at the head of its key, until due.
