@@ -121,9 +121,9 @@ func (a *admission) call(ctx context.Context, f func(context.Context) error) err
 	return err
 }
 
-// settle hands back what the call holds, with what was learned. It runs deferred, also when f panics: that says nothing about the
-// dependency, but the permits must not be lost.
-func (a *admission) settle() {
+// settle hands back what the call holds, with what was learned, and returns what err is then. It runs deferred, also when f panics:
+// that says nothing about the dependency, but the permits must not be lost.
+func (a *admission) settle(err error) error {
 	c := a.client
 	v := unknown
 	switch a.result {
@@ -136,13 +136,20 @@ func (a *admission) settle() {
 		c.m.calls[a.result].Inc()
 		c.m.seconds.Observe(time.Since(a.began).Seconds())
 	}
+	bad := v == failed
+	var shopWait, wholeWait time.Duration
+	var shopOutage, wholeOutage bool
 	if a.hasShop {
-		a.shop.breaker.settle(a.shopPermit, v)
+		shopWait, shopOutage = a.shop.breaker.settle(a.shopPermit, v)
 		if v != unknown && c.blame.own(a.name, v, time.Now()) {
 			v = unknown
 		}
 	}
 	if a.hasWhole {
-		c.whole.settle(a.wholePermit, v)
+		wholeWait, wholeOutage = c.whole.settle(a.wholePermit, v)
 	}
+	if bad && (shopOutage || wholeOutage) {
+		return outage(err, max(shopWait, wholeWait))
+	}
+	return err
 }

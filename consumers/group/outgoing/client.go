@@ -59,7 +59,7 @@ func New(name string, cfg Config, d Deps) (*Client, error) {
 		changed: make(chan struct{}),
 	}
 	c.permits.Store(-1)
-	c.whole = newBreaker(cfg.Breaker, c.onWhole)
+	c.whole = newBreaker(cfg.Breaker, cfg.Breaker.FailuresInRow, c.onWhole)
 	c.shops = newShops(cfg.MaxShops, c.newShop, c.forgetShop)
 	return c, nil
 }
@@ -88,7 +88,10 @@ func (c *Client) Changed() <-chan struct{} {
 //
 // An error of f is a failure of the dependency unless it is marked with Answered, or ctx was cancelled. The deadline of ctx counts
 // like the timeout: a dependency that hangs must not pass for healthy because the handler's time is shorter.
-func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context) error) error {
+//
+// A failure that opens a breaker, that of a trial, and that of a call during which a breaker has opened are the outage's and not the
+// event's: Do makes them group.Unavailable until the next trial, wrapping f's error, unless that has a verdict of its own.
+func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context) error) (err error) {
 	if err := c.places.AcquirePermitWithMaxWait(ctx, c.cfg.MaxWait); err != nil {
 		if errors.Is(err, bulkhead.ErrFull) {
 			return c.refuse(refusedBulkhead, c.cfg.MaxWait)
@@ -100,7 +103,7 @@ func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context
 	if shop != "" {
 		a.shop = c.shops.get(shop)
 	}
-	defer a.settle()
+	defer func() { err = a.settle(err) }()
 	if err := a.enter(ctx); err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context
 func (c *Client) newShop(name string) *shop {
 	s := &shop{name: name, limiter: limiter(c.cfg.ShopRate, c.cfg.ShopBurst)}
 	if c.cfg.Breaker.PerShop {
-		s.breaker = newBreaker(c.cfg.Breaker, func(t transition) {
+		s.breaker = newBreaker(c.cfg.Breaker, c.cfg.Breaker.ShopFailuresInRow, func(t transition) {
 			switch {
 			case t.from == closed:
 				c.m.openShops.Inc()
@@ -155,7 +158,7 @@ func (c *Client) logTransition(t transition, attrs ...slog.Attr) {
 	level := slog.LevelInfo
 	if t.to == open {
 		level = slog.LevelWarn
-		attrs = append(attrs, slog.Float64("failure_rate", t.failureRate), slog.Duration("trial_in", t.delay))
+		attrs = append(attrs, slog.Float64("failure_rate", t.failureRate), slog.Int("failures_in_row", t.inRow), slog.Duration("trial_in", t.delay))
 	}
 	c.log.LogAttrs(context.Background(), level, "breaker changed", attrs...)
 }

@@ -18,20 +18,22 @@ func TestTheDefaultsAreValid(t *testing.T) {
 
 func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 	bad := map[string]func(*Config){
-		"timeout ":                 func(c *Config) { c.Timeout = 0 },
-		"concurrency ":             func(c *Config) { c.Concurrency = 0 },
-		"max_wait ":                func(c *Config) { c.MaxWait = time.Minute },
-		"rate ":                    func(c *Config) { c.Rate = math.NaN() },
-		"burst ":                   func(c *Config) { c.Burst = 0 },
-		"shop_rate ":               func(c *Config) { c.ShopRate = -1 },
-		"shop_burst ":              func(c *Config) { c.ShopBurst = 0 },
-		"max_shops ":               func(c *Config) { c.MaxShops = 0 },
-		"breaker.failure_ratio ":   func(c *Config) { c.Breaker.FailureRatio = 50 }, // the library panics
-		"breaker.minimum_calls ":   func(c *Config) { c.Breaker.MinimumCalls = 0 },
-		"breaker.window ":          func(c *Config) { c.Breaker.Window = 0 },
-		"breaker.open_delay ":      func(c *Config) { c.Breaker.OpenDelay = 0 },
-		"breaker.open_delay_max ":  func(c *Config) { c.Breaker.OpenDelayMax = -1 },
-		"breaker.half_open_calls ": func(c *Config) { c.Breaker.HalfOpenCalls = 0 },
+		"timeout ":                      func(c *Config) { c.Timeout = 0 },
+		"concurrency ":                  func(c *Config) { c.Concurrency = 0 },
+		"max_wait ":                     func(c *Config) { c.MaxWait = time.Minute },
+		"rate ":                         func(c *Config) { c.Rate = math.NaN() },
+		"burst ":                        func(c *Config) { c.Burst = 0 },
+		"shop_rate ":                    func(c *Config) { c.ShopRate = -1 },
+		"shop_burst ":                   func(c *Config) { c.ShopBurst = 0 },
+		"max_shops ":                    func(c *Config) { c.MaxShops = 0 },
+		"breaker.failures_in_row ":      func(c *Config) { c.Breaker.FailuresInRow = 0 },
+		"breaker.shop_failures_in_row ": func(c *Config) { c.Breaker.ShopFailuresInRow = 0 },
+		"breaker.failure_ratio ":        func(c *Config) { c.Breaker.FailureRatio = 50 }, // the library panics
+		"breaker.minimum_calls ":        func(c *Config) { c.Breaker.MinimumCalls = 0 },
+		"breaker.window ":               func(c *Config) { c.Breaker.Window = 0 },
+		"breaker.open_delay ":           func(c *Config) { c.Breaker.OpenDelay = 0 },
+		"breaker.open_delay_max ":       func(c *Config) { c.Breaker.OpenDelayMax = -1 },
+		"breaker.half_open_calls ":      func(c *Config) { c.Breaker.HalfOpenCalls = 0 },
 	}
 	all := DefaultConfig()
 	for key, change := range bad {

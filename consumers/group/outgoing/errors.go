@@ -34,10 +34,27 @@ func Answered(err error) error {
 // not come back together.
 func (c *Client) refuse(reason string, wait time.Duration) error {
 	c.m.refused[reason].Inc()
-	wait = max(wait, minRefusal)
-	wait += time.Duration(rand.Float64() * openJitter * float64(wait)) //nolint:gosec // jitter is no secret
-	return group.Unavailable(wait, fmt.Errorf("%s: %w by its %s", c.name, ErrRefused, reason))
+	return group.Unavailable(spread(wait), fmt.Errorf("%s: %w by its %s", c.name, ErrRefused, reason))
 }
+
+// spread adds the random share.
+func spread(wait time.Duration) time.Duration {
+	wait = max(wait, minRefusal)
+	return wait + time.Duration(rand.Float64()*openJitter*float64(wait)) //nolint:gosec // jitter is no secret
+}
+
+// outage returns the error of a call whose failure is an outage's. A verdict that err has comes first among the wrapped ones, so that
+// it is the one that counts. The wait is beyond that of a refusal: what has had a trial comes back after what has had none, so that an
+// event that fails by itself does not end every trial before another has begun.
+func outage(err error, wait time.Duration) error {
+	return &outageError{err: err, unavailable: group.Unavailable(spread(wait+time.Duration(openJitter*float64(wait))), err)}
+}
+
+// outageError reads as err.
+type outageError struct{ err, unavailable error }
+
+func (e *outageError) Error() string   { return e.err.Error() }
+func (e *outageError) Unwrap() []error { return []error{e.err, e.unavailable} }
 
 // minRefusal keeps a refused event from coming back before anything can have changed.
 const minRefusal = 10 * time.Millisecond

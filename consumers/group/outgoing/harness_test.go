@@ -43,12 +43,13 @@ func (l *lockedBuffer) lines(part string) int {
 	return strings.Count(l.b.String(), part)
 }
 
-// setup opens at 4 calls of which half have failed, and has no limits but generous ones.
+// setup opens at 4 calls of which half have failed, whether in a row or not, and has no limits but generous ones.
 func setup(t *testing.T, changes ...func(*Config)) *bench {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Timeout = time.Second
 	cfg.Breaker.MinimumCalls = 4
+	cfg.Breaker.FailuresInRow, cfg.Breaker.ShopFailuresInRow = 1000, 1000
 	cfg.Breaker.OpenDelay = 10 * time.Second
 	cfg.Breaker.OpenDelayMax = 40 * time.Second
 	cfg.Breaker.HalfOpenCalls = 2

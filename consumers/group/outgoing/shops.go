@@ -73,8 +73,9 @@ func (s *shops) get(name string) *shop {
 	return sh
 }
 
-// blame tells a shop that fails from a dependency that fails. A failure of a shop is the shop's own while, within the window, no
-// other shop has failed and another has succeeded.
+// blame tells a shop that fails from a dependency that fails. A failure of a shop is the shop's own when no other shop has failed
+// within the window, and the last that was heard of another is good, however long ago: nothing is heard of shops that have no events,
+// and that must not let a single one open the breaker of all.
 type blame struct {
 	window time.Duration
 
@@ -86,13 +87,13 @@ type blame struct {
 func (b *blame) own(shop string, v verdict, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	since := now.Add(-b.window)
 	if v == healthy {
 		b.worked.note(shop, now)
 		return false
 	}
 	b.failed.note(shop, now)
-	return !b.failed.other(shop, since) && b.worked.other(shop, since)
+	failedAt, workedAt := b.failed.other(shop), b.worked.other(shop)
+	return workedAt.After(failedAt) && !failedAt.After(now.Add(-b.window))
 }
 
 // lastTwo remembers the last two different shops: enough to know about another than a given one.
@@ -109,11 +110,10 @@ func (l *lastTwo) note(shop string, now time.Time) {
 	l.at[0] = now
 }
 
-func (l *lastTwo) other(shop string, since time.Time) bool {
-	for i, name := range l.names {
-		if name != shop && l.at[i].After(since) {
-			return true
-		}
+// other returns when another shop was noted last; zero for never.
+func (l *lastTwo) other(shop string) time.Time {
+	if l.names[0] != shop {
+		return l.at[0]
 	}
-	return false
+	return l.at[1]
 }
