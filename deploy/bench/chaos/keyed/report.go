@@ -62,7 +62,8 @@ func (r *run) report(in *check.Input, results []check.Result) error {
 
 // failovers says how long the partitions of a harmed member stood still.
 func (r *run) failovers(in *check.Input) string {
-	text := "| a partition was worked again by another member after | partitions | p50 | p99 | p99.9 | max |\n|---|---|---|---|---|---|\n"
+	var b strings.Builder
+	b.WriteString("| a partition was worked again by another member after | partitions | p50 | p99 | p99.9 | max |\n|---|---|---|---|---|---|\n")
 	for _, kind := range []ledger.HarmKind{ledger.Kill, ledger.Stop, ledger.Zombie} {
 		for _, static := range []bool{true, false} {
 			name := string(kind) + ", no instance id"
@@ -71,11 +72,11 @@ func (r *run) failovers(in *check.Input) string {
 			}
 			took := check.Failovers(in, kind, func(process string) bool { return r.crew.static(process) == static })
 			if len(took) > 0 {
-				text += row(name, took)
+				b.WriteString(row(name, took))
 			}
 		}
 	}
-	return text
+	return b.String()
 }
 
 func allLatencies(in *check.Input) []time.Duration {
