@@ -103,7 +103,8 @@ type fataler interface {
 func newHandler(t fataler, stock Stock, changes ...func(*Config)) group.Handler {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Call.Breaker.MinimumCalls = 1000 // the breakers have their own tests
+	// The breakers have their own tests.
+	cfg.Call.Breaker.MinimumCalls, cfg.Call.Breaker.FailuresInRow, cfg.Call.Breaker.ShopFailuresInRow = 1000, 1_000_000, 1_000_000
 	for _, change := range changes {
 		change(&cfg)
 	}
