@@ -12,12 +12,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// An answer has at least one whole batch, so the least size costs nothing where batches are large; where many of the wanted records
-// stand side by side, larger answers save requests.
+// An answer has at least one whole batch, so the least size costs little where batches are large.
 const (
 	minAtBytes = 64 << 10
 	maxAtBytes = 1 << 20
-	manyHits   = 8
+	// skipBytes is about what can be read in the time of one more request: what lies between two wanted records is read over up to here.
+	skipBytes = 128 << 10
 )
 
 // At calls f for the records at these offsets, which are sorted and known to be committed: it does not wait for transactions that are
@@ -34,9 +34,9 @@ func (r *Reader) At(ctx context.Context, topic string, partition int32, offsets 
 	if err != nil {
 		return doing(err)
 	}
-	size := int32(minAtBytes)
+	perOffset := 0.0 // bytes, as last seen; 0 when nothing is known
 	for idle := 0; len(offsets) > 0; {
-		answer, err := c.fetch(ctx, offsets[0], size)
+		answer, err := c.fetch(ctx, offsets[0], answerSize(offsets, perOffset))
 		if errors.Is(err, errOutOfRange) {
 			start, err := c.start(ctx, offsets[0])
 			if err != nil {
@@ -48,59 +48,65 @@ func (r *Reader) At(ctx context.Context, topic string, partition int32, offsets 
 		if err != nil {
 			return doing(err)
 		}
-		before := len(offsets)
-		var hits int
-		if offsets, hits, err = c.pick(answer, offsets, f); err != nil {
+		first := offsets[0]
+		rest, next, err := c.pick(answer, offsets, f)
+		if err != nil {
 			return doing(err)
 		}
-		switch {
-		case len(offsets) == before: // a new leader may not know yet that the record is safe
-			idle++
-			if err := sleep(ctx, idle); err != nil {
-				return doing(err)
-			}
-		case hits >= manyHits:
-			idle, size = 0, min(2*size, maxAtBytes)
-		default:
-			idle, size = 0, max(size/2, minAtBytes)
+		offsets = rest
+		if next > first {
+			idle, perOffset = 0, float64(len(answer.RecordBatches))/float64(next-first)
+			continue
+		}
+		idle++ // a new leader may not know yet that the record is safe
+		if sleep(ctx, idle) != nil {
+			return doing(ctx.Err())
 		}
 	}
 	return nil
 }
 
-// pick calls f for the wanted records of an answer, and returns the offsets that it says nothing about. Only batches that have a wanted
-// offset are decoded.
-func (c *cursor) pick(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) (rest []int64, hits int, err error) {
-	raw := answer.RecordBatches
-	for len(offsets) > 0 {
+// answerSize returns how much to ask for: up to the last of the wanted records between which reading on is cheaper than asking again.
+func answerSize(offsets []int64, perOffset float64) int32 {
+	size := float64(minAtBytes)
+	for i := 1; i < len(offsets) && size < maxAtBytes; i++ {
+		gap := float64(offsets[i]-offsets[i-1]) * perOffset
+		if gap > skipBytes {
+			break
+		}
+		size += gap
+	}
+	return int32(min(size, maxAtBytes))
+}
+
+// pick calls f for the wanted records of an answer, and returns the offsets that it says nothing about and the one after its last batch.
+// Only batches that have a wanted offset are decoded.
+func (c *cursor) pick(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) (rest []int64, next int64, err error) {
+	for raw := answer.RecordBatches; ; {
 		b, ok := firstBatch(raw)
 		if !ok {
-			break
+			return offsets, next, nil
 		}
 		if offsets = after(offsets, b.first); len(offsets) > 0 && offsets[0] <= b.last {
 			one := *answer
 			one.RecordBatches = raw[:b.size]
-			n := 0
-			if n, err = c.pickBatch(&one, offsets, f); err != nil {
-				return offsets, hits, err
+			if err := c.pickBatch(&one, offsets, f); err != nil {
+				return offsets, next, err
 			}
-			hits += n
 		}
-		offsets = after(offsets, b.last+1)
-		raw = raw[b.size:]
+		next = b.last + 1
+		offsets, raw = after(offsets, next), raw[b.size:]
 	}
-	return offsets, hits, nil
 }
 
-func (c *cursor) pickBatch(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) (hits int, err error) {
+func (c *cursor) pickBatch(answer *kmsg.FetchResponseTopicPartition, offsets []int64, f func(*kgo.Record)) error {
 	part, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: offsets[0], Topic: c.topic, Partition: c.partition}, answer, c.r.dec, nil)
 	for _, r := range part.Records {
 		if offsets = after(offsets, r.Offset); len(offsets) > 0 && offsets[0] == r.Offset {
 			f(Detach(r))
-			hits++
 		}
 	}
-	return hits, part.Err
+	return part.Err
 }
 
 // batchBounds is what the head of a batch says.

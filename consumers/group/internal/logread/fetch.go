@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const (
-	// fetchWait is how long a broker waits for something new before it answers with nothing. Meanwhile other fetches from it wait too.
-	fetchWait = 100 * time.Millisecond
+	// fetchWaitMillis is how long a broker waits for something new before it answers with nothing. Meanwhile other fetches from it wait too.
+	fetchWaitMillis = 100
 
 	readUncommitted int8 = 0
 	readCommitted   int8 = 1
@@ -84,7 +83,7 @@ func (c *cursor) fetchOnce(ctx context.Context, from int64, maxBytes int32) (*km
 func (c *cursor) request(from int64, maxBytes int32) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID = -1
-	req.MaxWaitMillis = int32(fetchWait.Milliseconds())
+	req.MaxWaitMillis = fetchWaitMillis
 	req.MinBytes = 1
 	req.MaxBytes = maxBytes
 	req.IsolationLevel = c.isolation

@@ -66,7 +66,7 @@ func Decode(b []byte) (Envelope, error) {
 	e := Envelope{HasVersion: flags&flagVersion != 0, HasValue: flags&flagValue != 0}
 	b = b[2:]
 	count, n := binary.Uvarint(b)
-	if n <= 0 || count > uint64(len(b)-n)/16 {
+	if n <= 0 || count > uint64(len(b)-n)/16 { //nolint:gosec // n is not more than len(b)
 		return Envelope{}, errTruncated
 	}
 	b = b[n:]

@@ -49,12 +49,15 @@ func (p *Partition) Put(key, value []byte) (seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seq++
+	if p.overlay == nil { // closed: a handler of a partition that is gone has ended late
+		return p.seq
+	}
 	p.overlay[string(key)] = pending{value, p.seq}
 	return p.seq
 }
 
 // Commit moves writes of a transaction that is through into the store; next is the offset in the changelog after the last of
-// them. The value of a key that has been written again since stays the newest one.
+// them. The value of a key that has been written again since stays the newest one. Transactions are to be told in their order.
 func (p *Partition) Commit(writes []Write, next int64) error {
 	kvs := make([]KV, len(writes))
 	for i, w := range writes {

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -79,8 +78,7 @@ type filler struct {
 }
 
 func (b *filler) add(r *kgo.Record) error {
-	// A value must not keep its whole batch alive.
-	b.kvs = append(b.kvs, KV{r.Key, bytes.Clone(r.Value)})
+	b.kvs = append(b.kvs, KV{r.Key, r.Value}) // stores copy: a value must not keep its whole batch alive
 	b.bytes += len(r.Key) + len(r.Value)
 	if len(b.kvs) < restoreRecords && b.bytes < restoreBytes {
 		return nil

@@ -12,7 +12,7 @@ type KV struct{ Key, Value []byte }
 type Store interface {
 	// Get returns the value, or nil when there is none. It must not be changed.
 	Get(key []byte) ([]byte, error)
-	// Apply makes writes, the last one of a key wins, and sets the position after them, all in one step.
+	// Apply makes writes, the last one of a key wins, and sets the position after them, all in one step. It keeps nothing of kvs.
 	Apply(kvs []KV, next int64) error
 	// Position is the offset of the changelog to restore from; 0 for an empty store.
 	Position() int64

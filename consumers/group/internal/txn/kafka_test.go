@@ -78,7 +78,7 @@ func testRealWire(w *world) {
 // testKill kills the broker when it has just been told to commit.
 func testKill(w *world, c *kafkatest.Cluster) {
 	t := w.t
-	for round := range 3 {
+	for round := range 2 {
 		for range 5 {
 			if err := w.try(30 * time.Second); err != nil {
 				t.Errorf("Do() before the kill: %v", err)

@@ -304,3 +304,19 @@ func TestAProducerThatMayNotIsNotStuck(t *testing.T) {
 	}
 	w.check()
 }
+
+func TestAnAbortedTransactionHoldsNobodyUp(t *testing.T) {
+	_, seeds := fake(t, false)
+	w := newWorld(t, seeds, time.Minute)
+	stop := errors.New("the group has moved on")
+	err := w.p.Do(t.Context(), records("try-0", batch), func(context.Context, *kgo.Client, string) error { return stop })
+	if !errors.Is(err, ErrAborted) {
+		t.Fatalf("Do() = %v, want ErrAborted", err)
+	}
+	txns, err := w.adm.DescribeTransactions(t.Context(), txnID)
+	if err != nil || txns[txnID].State == "Ongoing" {
+		t.Errorf("the transaction is left %s (%v) until it times out", txns[txnID].State, err)
+	}
+	w.told["try-0"] = false
+	w.check()
+}
