@@ -16,7 +16,7 @@ func (m *Member) Alive(now time.Time) bool {
 		// Both the session timeout (45 s by default) and the interval of heartbeats (5 s) are settings of the brokers then.
 		session = max(session, brokersSession)
 	}
-	return now.UnixNano()-m.answered.Load() < int64(session)
+	return now.UnixNano()-m.answered.Load() < int64(session) && !m.renamed()
 }
 
 const brokersSession = 15 * time.Second

@@ -26,7 +26,6 @@ type partition struct {
 // onAssigned takes partitions in. It comes before their offsets are fetched, so the client has not read anything of them:
 // paused now, they stay untouched until they are ready. A pause is of the client and outlives the assignment.
 func (m *Member) onAssigned(ctx, work context.Context, client *kgo.Client, tps []TP) {
-	<-m.started
 	if len(tps) == 0 {
 		return
 	}
@@ -35,6 +34,10 @@ func (m *Member) onAssigned(ctx, work context.Context, client *kgo.Client, tps [
 	defer m.mu.Unlock()
 	if m.stopping {
 		return
+	}
+	if len(m.partitions) == 0 { // else they are ours under the id that they have, or not at all
+		id, _ := client.GroupMetadata()
+		m.identity.Store(&id)
 	}
 	for _, tp := range tps {
 		m.partitions[tp] = &partition{TP: tp, next: -1, cancel: func() {}}
@@ -50,7 +53,6 @@ func (m *Member) onAssigned(ctx, work context.Context, client *kgo.Client, tps [
 // onOffsetsFetched learns what the group has committed, and starts to prepare. An error ends the membership, which then is
 // begun again after a back-off: the client would otherwise leave a partition without an offset unread for ever.
 func (m *Member) onOffsetsFetched(work context.Context, client *kgo.Client, r *kmsg.OffsetFetchResponse) error {
-	<-m.started
 	committed, err := committedOf(r)
 	if err != nil {
 		return err
@@ -133,7 +135,6 @@ func (m *Member) prepare(ctx context.Context, client *kgo.Client, p *partition, 
 // onRevoked lets go of partitions in order: the work finishes and commits what is under way, then they are dropped. A member
 // that takes longer than the rebalance timeout is thrown out, so the work has half of it.
 func (m *Member) onRevoked(work context.Context, tps []TP) {
-	<-m.started
 	m.transition <- struct{}{}
 	defer func() { <-m.transition }()
 	ready, all := m.markReleasing(tps)
@@ -152,7 +153,6 @@ func (m *Member) onRevoked(work context.Context, tps []TP) {
 // onLost is called when the group has thrown this member out: what was ours may have another owner already. A Release under
 // way is in vain.
 func (m *Member) onLost(work context.Context, tps []TP) {
-	<-m.started
 	m.mu.Lock()
 	if m.cancelRelease != nil {
 		m.cancelRelease(errLost)
@@ -217,6 +217,9 @@ func (m *Member) drop(tps []TP, lost bool) {
 	m.mu.Lock()
 	for _, tp := range tps {
 		delete(m.partitions, tp)
+	}
+	if len(m.partitions) == 0 {
+		m.identity.Store(nil)
 	}
 	m.gauges()
 	m.mu.Unlock()

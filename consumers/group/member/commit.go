@@ -72,6 +72,9 @@ func (c *Commit) Offsets(ctx context.Context, offsets []Offset) (err error) {
 	}
 	// The client fills in what it knows (member, generation, topic ids where the broker wants them), and leaves the metadata to us.
 	ctx = kgo.PreCommitFnContext(ctx, func(r *kmsg.OffsetCommitRequest) error {
+		if identity := c.m.identity.Load(); identity == nil || *identity != r.MemberID {
+			return errRenamed
+		}
 		for i := range r.Topics {
 			for j := range r.Topics[i].Partitions {
 				p := &r.Topics[i].Partitions[j]
@@ -80,7 +83,7 @@ func (c *Commit) Offsets(ctx context.Context, offsets []Offset) (err error) {
 		}
 		return nil
 	})
-	c.m.client.CommitOffsetsSync(ctx, at, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, failed error) {
+	c.m.client().CommitOffsetsSync(ctx, at, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, failed error) {
 		err = answerOf(req, resp, failed)
 	})
 	return c.m.commitError("commit offsets", err)

@@ -51,7 +51,7 @@ func (m *Member) fetchOnce(ctx context.Context, tps []TP, stable bool) (map[TP]C
 		names[t.TopicID] = topic
 	}
 	req.Groups = append(req.Groups, group)
-	resp, err := req.RequestWith(ctx, m.client)
+	resp, err := req.RequestWith(ctx, m.client())
 	if err != nil {
 		return nil, err
 	}

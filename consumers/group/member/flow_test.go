@@ -69,7 +69,7 @@ func TestAPausePausesItsPartitionOnlyAndDoesNotOutliveTheAssignment(t *testing.T
 	m := w.ready(testConfig(), s, 2)
 	ask([]TP{tp(0)}, nil)
 	m.Wake()
-	eventually(t, "the pause", func() bool { return len(m.client.PauseFetchPartitions(nil)[topic]) == 1 })
+	eventually(t, "the pause", func() bool { return len(m.client().PauseFetchPartitions(nil)[topic]) == 1 })
 	w.produce(0, 5)
 	w.produce(1, 5)
 	eventually(t, "the other partition", func() bool { return len(s.accepted(tp(1))) == 5 })
@@ -87,7 +87,7 @@ func TestAPausePausesItsPartitionOnlyAndDoesNotOutliveTheAssignment(t *testing.T
 
 	ask([]TP{tp(0), tp(1)}, nil)
 	m.Wake()
-	eventually(t, "the pause of both", func() bool { return len(m.client.PauseFetchPartitions(nil)[topic]) == 2 })
+	eventually(t, "the pause of both", func() bool { return len(m.client().PauseFetchPartitions(nil)[topic]) == 2 })
 	other := w.ready(testConfig(), newShape(t, "b"), 1)
 	moved := other.in("ready")[0]
 	other.mustStop(t, 2*time.Second)

@@ -94,7 +94,7 @@ type Member struct {
 	work    Work
 	logger  *slog.Logger
 	metrics *metrics
-	client  *kgo.Client // set by Run before anything else runs
+	current atomic.Pointer[kgo.Client] // of the session; replaced under the commit lock
 
 	// commitLock is held while committing and while dropping partitions; transition is held from the moment that partitions
 	// are let go of until they are dropped. Where both are held, transition was taken first. Both are channels, so that a wait
@@ -102,11 +102,10 @@ type Member struct {
 	commitLock chan struct{}
 	transition chan struct{}
 
-	started chan struct{} // closed when client is set: a callback may come before NewClient has returned
-
 	mu            sync.Mutex
 	background    sync.WaitGroup
-	answered      atomic.Int64 // unix nanoseconds; see Alive
+	answered      atomic.Int64           // unix nanoseconds; see Alive
+	identity      atomic.Pointer[string] // the member id under which the partitions were assigned
 	partitions    map[TP]*partition
 	fatal         error
 	stopping      bool
@@ -133,11 +132,10 @@ func New(cfg Config, topics []string, w Work, d Deps) (*Member, error) {
 		logger:     d.Logger.With("group", cfg.Group),
 		commitLock: make(chan struct{}, 1),
 		transition: make(chan struct{}, 1),
-		started:    make(chan struct{}),
 		partitions: make(map[TP]*partition),
 	}
 	m.kafka = append([]kgo.Opt(nil), d.Kafka...)
-	if err := kgo.ValidateOpts(m.options(context.Background(), context.Background())...); err != nil {
+	if err := kgo.ValidateOpts(m.options(context.Background(), context.Background(), nil)...); err != nil {
 		return nil, fmt.Errorf("new member: kafka options: %w", err)
 	}
 	m.metrics = newMetrics(d.Registerer)
@@ -154,14 +152,6 @@ func (m *Member) Run(ctx context.Context) error {
 	defer m.background.Wait()
 	work, endWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endWork(errGrace)
-	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
-	defer endRequests()
-	client, err := kgo.NewClient(m.options(work, requests)...)
-	if err != nil {
-		return fmt.Errorf("run member of group %s: kafka client: %w", m.cfg.Group, err)
-	}
-	m.client = client
-	close(m.started)
 	var once sync.Once
 	var grace *time.Timer
 	startGrace := func() {
@@ -171,12 +161,17 @@ func (m *Member) Run(ctx context.Context) error {
 	defer unhook()
 	m.logger.InfoContext(ctx, "consuming", "topics", m.topics, "protocol", m.cfg.Protocol, "instance_id", m.cfg.InstanceID)
 
-	m.poll(ctx)
-
+	for n := 0; ; n++ {
+		again, err := m.session(ctx, work, startGrace)
+		if err != nil {
+			return fmt.Errorf("run member of group %s: %w", m.cfg.Group, err)
+		}
+		if !again || sleep(ctx, backoff(min(n, 3))) != nil {
+			break
+		}
+	}
 	startGrace()
 	defer grace.Stop()
-	m.stop(work)
-	m.leave(requests, endRequests)
 	if err := m.failure(); err != nil {
 		return fmt.Errorf("run member of group %s: %w", m.cfg.Group, err)
 	}

@@ -30,7 +30,7 @@ func (c Config) rebalanceTimeout() time.Duration { return max(30*time.Second, c.
 // A group without commits starts at the oldest record. A committed offset that is gone is another matter: franz-go's default
 // would go back or forth on its own, so the reset is off unless the operator has chosen it. That offsets are read back only
 // when no open transaction can still change them (RequireStable) needs no option: franz-go always asks for it.
-func (m *Member) options(work, requests context.Context) []kgo.Opt {
+func (m *Member) options(work, requests context.Context, started <-chan struct{}) []kgo.Opt {
 	reset := kgo.NoResetOffset()
 	if m.cfg.OffsetOutOfRange == OutOfRangeEarliest {
 		reset = kgo.NewOffset().AtStart()
@@ -56,13 +56,21 @@ func (m *Member) options(work, requests context.Context) []kgo.Opt {
 		kgo.MetadataMaxAge(15*time.Second),
 		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(ctx context.Context, c *kgo.Client, tps map[string][]int32) {
+			<-started
 			m.onAssigned(ctx, work, c, list(tps))
 		}),
 		kgo.OnOffsetsFetched(func(_ context.Context, c *kgo.Client, r *kmsg.OffsetFetchResponse) error {
+			<-started
 			return m.onOffsetsFetched(work, c, r)
 		}),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.onRevoked(work, list(tps)) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.onLost(work, list(tps)) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) {
+			<-started
+			m.onRevoked(work, list(tps))
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) {
+			<-started
+			m.onLost(work, list(tps))
+		}),
 	)
 	if m.cfg.Protocol == ProtocolConsumer {
 		// The balancer above then only names the brokers' assignor, which is their sticky one, and is what the client falls

@@ -11,7 +11,7 @@ import (
 
 // poll hands records to the work until ctx ends or a fault is final.
 func (m *Member) poll(ctx context.Context) {
-	for ctx.Err() == nil && m.failure() == nil {
+	for ctx.Err() == nil && m.failure() == nil && !m.renamed() {
 		m.mu.Lock()
 		m.wakePending = false // before the questions: a Wake during them asks them again
 		m.mu.Unlock()
@@ -28,15 +28,15 @@ func (m *Member) poll(ctx context.Context) {
 
 func (m *Member) pollOnce(ctx context.Context) {
 	// First what is there already: a member that is woken all the time would otherwise never poll to the end.
-	fetches := m.client.PollRecords(nil, pollRecords) //nolint:staticcheck,contextcheck // nil is kgo's word for "do not wait"
+	fetches := m.client().PollRecords(nil, pollRecords) //nolint:staticcheck,contextcheck // nil is kgo's word for "do not wait"
 	if len(fetches) == 0 {
 		wait, done := m.waiting(ctx)
-		fetches = m.client.PollRecords(wait, pollRecords)
+		fetches = m.client().PollRecords(wait, pollRecords)
 		done()
 	}
 	// Between the poll and AllowRebalance no partition can be taken away: what is accepted is ours.
 	m.accept(ctx, fetches)
-	m.client.AllowRebalance()
+	m.client().AllowRebalance()
 }
 
 // waiting returns a context that ends with ctx, with pollWait, and with the next Wake or Fail.
@@ -165,6 +165,6 @@ func (m *Member) throttle(pause, resume []TP) {
 		}
 		return byTopic(now)
 	}
-	m.client.PauseFetchPartitions(change(pause, true))
-	m.client.ResumeFetchPartitions(change(resume, false))
+	m.client().PauseFetchPartitions(change(pause, true))
+	m.client().ResumeFetchPartitions(change(resume, false))
 }

@@ -41,8 +41,8 @@ func (m *Member) stop(work context.Context) {
 func (m *Member) leave(requests context.Context, endRequests func()) {
 	ctx, cancel := context.WithTimeout(requests, m.cfg.CommitTimeout)
 	defer cancel()
-	memberID, _ := m.client.GroupMetadata()
-	err := m.client.LeaveGroupContext(ctx)
+	memberID, _ := m.client().GroupMetadata()
+	err := m.client().LeaveGroupContext(ctx)
 	if errors.Is(err, kerr.InvalidRequest) && m.cfg.InstanceID != "" {
 		err = m.pauseMembership(ctx, memberID)
 	}
@@ -50,7 +50,7 @@ func (m *Member) leave(requests context.Context, endRequests func()) {
 		// The client is in the middle of joining, and would wait for the other members.
 		endRequests()
 	}
-	m.client.CloseAllowingRebalance()
+	m.client().CloseAllowingRebalance()
 	if ctx.Err() != nil && m.cfg.InstanceID == "" && memberID != "" {
 		err = m.leaveFor(context.WithoutCancel(requests), memberID)
 	}
@@ -64,7 +64,7 @@ func (m *Member) leave(requests context.Context, endRequests func()) {
 func (m *Member) pauseMembership(ctx context.Context, memberID string) error {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Group, req.MemberID, req.MemberEpoch, req.InstanceID = m.cfg.Group, memberID, -2, &m.cfg.InstanceID
-	resp, err := req.RequestWith(ctx, m.client)
+	resp, err := req.RequestWith(ctx, m.client())
 	if err != nil {
 		return fmt.Errorf("last heartbeat: %w", err)
 	}

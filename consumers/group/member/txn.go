@@ -12,21 +12,29 @@ import (
 )
 
 // TxnOffsets adds offsets to tx's open transaction, within Config.CommitTimeout: they are committed when, and only when, the
-// transaction is. The transaction is fenced by this member's generation: after an error it must be aborted. Offsets whose
-// owner is not owned are left out. Nothing is sent when metadata is larger than MaxMetadata (ErrMetadataTooLarge).
+// transaction is. The transaction is fenced by this member's generation: after an error it must be aborted. An offset whose
+// owner is not owned is an error. Nothing is sent when metadata is larger than MaxMetadata (ErrMetadataTooLarge).
 //
 // tx must have produced a record in the transaction: its EndTransaction does not know of the offsets, and sends nothing for a
 // transaction that it takes for empty.
 func (c *Commit) TxnOffsets(ctx context.Context, tx *kgo.Client, transactionalID string, offsets []Offset) (err error) {
+	wanted := len(offsets)
 	offsets, err = c.admit(offsets)
-	if err != nil || len(offsets) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(offsets) < wanted {
+		// Their records would be committed without them.
+		return c.m.commitError("commit offsets in a transaction", errNotOwned)
 	}
 	defer c.observe(commitTransaction, time.Now(), &err)
 	ctx, cancel := context.WithTimeout(ctx, c.m.cfg.CommitTimeout)
 	defer cancel()
 	// The generation is read first: should the group move on from here, the coordinator refuses.
-	memberID, generation := c.m.client.GroupMetadata()
+	memberID, generation := c.m.client().GroupMetadata()
+	if identity := c.m.identity.Load(); identity == nil || *identity != memberID {
+		return c.m.commitError("commit offsets in a transaction", errRenamed)
+	}
 	id, epoch, err := tx.ProducerID(ctx)
 	if err != nil {
 		return c.m.commitError("commit offsets in a transaction", fmt.Errorf("producer id: %w", err))
@@ -127,7 +135,7 @@ func (m *Member) topicIDs(ctx context.Context, topics []string) (map[string][16]
 		t.Topic = kmsg.StringPtr(topic)
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := m.client.RequestCachedMetadata(ctx, req, time.Minute)
+	resp, err := m.client().RequestCachedMetadata(ctx, req, time.Minute)
 	if err != nil {
 		return nil, fmt.Errorf("topic ids: %w", err)
 	}
