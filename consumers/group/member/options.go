@@ -13,8 +13,8 @@ const (
 	pollWait = 250 * time.Millisecond
 	// pollRecords and fetchMaxBytes bound what one poll can add beyond what the work has room for.
 	pollRecords       = 5000
-	fetchMaxBytes     = 16 << 20
-	fetchMaxPartition = 1 << 20
+	fetchMaxBytes     = 4 << 20
+	fetchMaxPartition = 512 << 10
 	// fetchMaxWait bounds how long a partition that has become ready waits for the fetch of the quiet ones before it: the
 	// client has one fetch under way per broker. Records that come meanwhile end the wait.
 	fetchMaxWait = 250 * time.Millisecond
