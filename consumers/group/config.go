@@ -32,7 +32,7 @@ type RetryConfig struct {
 // StateConfig is where a service's state is cached; the truth is in its state topics.
 type StateConfig struct {
 	Cache string `mapstructure:"cache" help:"Where the state of a service is cached: memory, or pebble for state that is larger than memory."`
-	Dir   string `mapstructure:"dir" help:"Folder of the pebble cache; it may be lost at any time. Empty: a folder in the system's temporary files."`
+	Dir   string `mapstructure:"dir" help:"Folder of the pebble cache; of one process alone; it may be lost at any time. Empty: a folder of its own in the system's temporary files."`
 }
 
 // Values of Config.DeadLetter and StateConfig.Cache.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,11 +207,7 @@ func (r *Runtime) connect() error {
 	r.reader = logread.New(r.producer.Client())
 	r.cache = state.Memory()
 	if r.svc.State && r.cfg.State.Cache == CachePebble {
-		dir := r.cfg.State.Dir
-		if dir == "" {
-			dir = os.TempDir() + "/millrace-state-" + r.cfg.Member.Group
-		}
-		if r.cache, err = state.Pebble(dir, r.logger); err != nil {
+		if r.cache, err = state.Pebble(r.stateDir(), r.logger); err != nil {
 			r.producer.Close()
 			return fmt.Errorf("open the cache of state: %w", err)
 		}
@@ -237,10 +234,21 @@ func (r *Runtime) transactionTimeout() time.Duration {
 	return max(r.cfg.Member.SessionTimeout, 2*r.cfg.Member.CommitTimeout)
 }
 
+// stateDir is a folder of this member alone: a second one could not open it.
+func (r *Runtime) stateDir() string {
+	if r.cfg.State.Dir != "" {
+		return r.cfg.State.Dir
+	}
+	return filepath.Join(os.TempDir(), "millrace-state-"+r.transactionalID(r.writer))
+}
+
 func (r *Runtime) close() {
 	r.producer.Close()
 	if err := r.cache.Close(); err != nil {
 		r.logger.Warn("close the cache of state", "err", err)
+	}
+	if r.cfg.State.Dir == "" && r.cfg.Member.InstanceID == "" {
+		_ = os.RemoveAll(r.stateDir()) // nobody would find it again
 	}
 }
 

@@ -87,9 +87,9 @@ func (c *conn) Write(b []byte) (int, error) {
 	if len(b) < 6 {
 		return c.Conn.Write(b)
 	}
-	switch c.w.meets(int16(binary.BigEndian.Uint16(b[4:]))) {
+	switch c.w.meets(int16(binary.BigEndian.Uint16(b[4:]))) { //nolint:gosec // request keys fit
 	case CutBefore:
-		c.Close()
+		_ = c.Close() // it is to look broken
 		return 0, errCut
 	case CutAfter:
 		c.mu.Lock()
@@ -108,7 +108,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cut && err == nil {
-		c.Close()
+		_ = c.Close() // it is to look broken
 		return 0, errCut
 	}
 	return n, err
