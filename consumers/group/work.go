@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"millrace/consumers/group/internal/schedule"
@@ -103,9 +104,13 @@ func (r *Runtime) restoreState(ctx context.Context, tp member.TP) (*state.Partit
 }
 
 // Accept hands records to the scheduler.
-func (r keyed) Accept(_ context.Context, fetched []member.Fetched) {
+func (r keyed) Accept(ctx context.Context, fetched []member.Fetched) {
 	now := time.Now()
 	for _, f := range fetched {
+		if n := len(f.Records); n > 0 && r.logger.Enabled(ctx, slog.LevelDebug) {
+			r.logger.DebugContext(ctx, "received", "topic", f.Topic, "partition", f.Partition, "events", n,
+				"from_offset", f.Records[0].Offset, "to_offset", f.Records[n-1].Offset)
+		}
 		r.mu.Lock()
 		if p := r.parts[f.TP]; p != nil {
 			r.sched.Offer(p.sched, f.Records, now)
@@ -228,22 +233,6 @@ func (r keyed) Drop(tps []member.TP, _ bool) {
 				r.logger.WarnContext(p.ctx, "close the cached state", "topic", p.tp.Topic, "partition", p.tp.Partition, "err", err)
 			}
 		}
-	}
-}
-
-// atOnce is how many workers are woken without waiting to see what they do; the pacer wakes the others.
-const atOnce = 4
-
-// wakeWorkers is called with r.mu held, when something may have become runnable.
-func (r *Runtime) wakeWorkers() {
-	runnable := r.sched.Runnable()
-	// Those that are awake and not in a handler come by themselves.
-	free := r.cfg.Concurrency - r.idle - r.sched.Running()
-	for range min(r.idle, runnable, max(atOnce-free, 0)) {
-		r.cond.Signal()
-	}
-	if runnable > atOnce && r.idle > 0 {
-		signal(r.pace)
 	}
 }
 
