@@ -30,7 +30,8 @@ type cluster struct {
 	t  *testing.T
 	cl *kgo.Client // for the test's own reads and writes
 
-	options []kgo.Opt // of the services' clients, beside the brokers
+	options    []kgo.Opt             // of the services' clients, beside the brokers
+	registerer prometheus.Registerer // of the next service; nil: one of its own
 }
 
 func newCluster(t *testing.T, partitions int32) *cluster {
@@ -142,7 +143,11 @@ func (c *cluster) start(svc group.Service, cfg group.Config) (stop func()) {
 	if svc.Topics == nil {
 		svc.Topics = []string{source}
 	}
-	rt, err := group.New(svc, cfg, group.Deps{Kafka: append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, c.options...), Logger: logger(), Registerer: prometheus.NewRegistry()})
+	registerer := c.registerer
+	if registerer == nil {
+		registerer = prometheus.NewRegistry()
+	}
+	rt, err := group.New(svc, cfg, group.Deps{Kafka: append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, c.options...), Logger: logger(), Registerer: registerer})
 	if err != nil {
 		c.t.Fatal(err)
 	}
