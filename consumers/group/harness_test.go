@@ -79,7 +79,7 @@ func (c *cluster) produce(records ...*kgo.Record) {
 // read returns the committed records of a topic, by partition and offset.
 func (c *cluster) read(topic string) []*kgo.Record {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	ends, err := kadm.NewClient(c.cl).ListCommittedOffsets(ctx, topic)
 	if err != nil {
@@ -167,7 +167,7 @@ func (c *cluster) start(svc group.Service, cfg group.Config) (stop func()) {
 // eventually waits until f says nothing more.
 func eventually(t *testing.T, f func() string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute) // as long as a busy machine may take
 	for {
 		missing := f()
 		if missing == "" {
