@@ -321,18 +321,24 @@ func (w *world) committed(tp TP) Committed {
 	return Committed{Offset: o.At, Metadata: o.Metadata}
 }
 
+// wantCommitted allows for the moment that passes, on a real Kafka, between the answer to the end of a transaction and its mark in the
+// partition that holds the group's offsets.
 func (w *world) wantCommitted(tp TP, want Committed) {
 	w.t.Helper()
-	if got := w.committed(tp); got != want {
+	got := w.committed(tp)
+	for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); got = w.committed(tp) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got != want {
 		w.t.Errorf("committed for %s = %+v, want %+v", tp, got, want)
 	}
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("20 s have passed and still not: %s", what)
+			t.Fatalf("a minute has passed and still not: %s", what)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 // ensure makes the client anew where there is none, again and again until ctx is over.
 func (p *Producer) ensure(ctx context.Context) error {
+	var reason error // of the last try that was not cut off by ctx
 	for n := 1; p.cl == nil; n++ {
 		if p.closed {
 			return errors.New("the producer is closed")
@@ -20,11 +21,14 @@ func (p *Producer) ensure(ctx context.Context) error {
 			p.cl = cl
 			return nil
 		}
+		if reason == nil || ctx.Err() == nil {
+			reason = err
+		}
 		if n == 1 && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "initialise transactional producer: trying again", "transactional_id", p.id, "err", err)
 		}
 		if sleep(ctx, backoff(n)) != nil {
-			return fmt.Errorf("initialise transactional id %s: %w: %w", p.id, ctx.Err(), err)
+			return fmt.Errorf("initialise transactional id %s: %w: %w", p.id, ctx.Err(), reason)
 		}
 	}
 	return nil

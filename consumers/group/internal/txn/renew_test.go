@@ -69,7 +69,7 @@ func TestAnAbortIsFinishedBeforeTheNextTransaction(t *testing.T) {
 	}
 	w.wire.Disarm()
 	w.told["try-1"], w.attempts = false, 2
-	if err := w.try(5 * time.Second); err != nil {
+	if err := w.try(30 * time.Second); err != nil {
 		t.Errorf("Do() afterwards: %v", err)
 	}
 	w.check()
@@ -295,11 +295,11 @@ func TestAProducerThatMayNotIsNotStuck(t *testing.T) {
 	c, seeds := fake(t, false)
 	w := newWorld(t, seeds, time.Minute)
 	h := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.TransactionalIDAuthorizationFailed, Count: -1})
-	if err := w.try(300 * time.Millisecond); !errors.Is(err, ErrAborted) || !errors.Is(err, kerr.TransactionalIDAuthorizationFailed) {
+	if err := w.try(3 * time.Second); !errors.Is(err, ErrAborted) || !errors.Is(err, kerr.TransactionalIDAuthorizationFailed) {
 		t.Errorf("Do() = %v, want ErrAborted and the reason", err)
 	}
 	h.Remove()
-	if err := w.try(5 * time.Second); err != nil {
+	if err := w.try(30 * time.Second); err != nil {
 		t.Errorf("Do() afterwards: %v", err)
 	}
 	w.check()
