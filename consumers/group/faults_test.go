@@ -220,7 +220,7 @@ func TestATransactionWhoseEndIsLostIsNeitherRepeatedNorForgotten(t *testing.T) {
 			c.workload()
 			wire := wiretest.New()
 			c.options = append(c.options, wire.Option())
-			wire.Arm(kmsg.EndTxn.Int16(), fault, 4)
+			wire.Arm(kmsg.EndTxn.Int16(), fault, 30)
 			var done ledger
 			cfg := quick()
 			cfg.Member.CommitTimeout = 2 * time.Second // the client repeats the end of a transaction for as long
@@ -232,7 +232,7 @@ func TestATransactionWhoseEndIsLostIsNeitherRepeatedNorForgotten(t *testing.T) {
 				return ""
 			})
 			c.verify()
-			if n := wire.Disarm(); n < 2 {
+			if n := wire.Disarm(); n < 10 {
 				t.Errorf("%d transactions met the fault", n)
 			}
 		})
