@@ -213,6 +213,7 @@ func TestAttemptsSurviveARestart(t *testing.T) {
 
 // The end of a transaction is sent, the brokers act, and the answer never comes: only the group's offsets can tell what became of it.
 func TestATransactionWhoseEndIsLostIsNeitherRepeatedNorForgotten(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]wiretest.Fault{"it was committed": wiretest.CutAfter, "it was not": wiretest.CutBefore} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
