@@ -107,7 +107,12 @@ func run(ctx context.Context, args []string) (err error) {
 		build = newDev
 	}
 	p, err := build(ctx, o)
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() {
+		err = errors.Join(err, p.close())
+		if temporary && err == nil { // not before: what still runs would go on writing there
+			err = os.RemoveAll(o.dir)
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -116,13 +121,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	fmt.Printf("sent in %v\n", time.Since(begin).Round(time.Second))
-	if err := p.verify(ctx, o); err != nil {
-		return err
-	}
-	if temporary {
-		return os.RemoveAll(o.dir)
-	}
-	return nil
+	return p.verify(ctx, o)
 }
 
 // sendUnderFire runs the simulated store and kills victims until it is done; at the end everything runs again.
