@@ -176,7 +176,7 @@ func eventually(t *testing.T, f func() string) {
 		if time.Now().After(deadline) {
 			t.Fatal(missing)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // what is asked is often a read of whole topics
 	}
 }
 
