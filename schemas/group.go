@@ -1,9 +1,11 @@
 package schemas
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 )
 
 // Topics that belong to a consumer group. Each has the partitions of the topic it stands beside, and a record stands in the
@@ -29,6 +31,25 @@ func StateTopic(topic, group string) string { return topic + "." + group + ".sta
 
 // RetryKey is the key of a waiting event: unique, so that compaction keeps each until it is settled.
 func RetryKey(key []byte, offset int64) []byte { return fmt.Appendf(nil, "%s#%d", key, offset) }
+
+// SplitRetryKey is the inverse of RetryKey; ok is false for a key that is none.
+func SplitRetryKey(retryKey []byte) (key []byte, offset int64, ok bool) {
+	i := bytes.LastIndexByte(retryKey, '#')
+	if i < 0 {
+		return retryKey, 0, false
+	}
+	offset, err := strconv.ParseInt(string(retryKey[i+1:]), 10, 64)
+	if err != nil || offset < 0 {
+		return retryKey, 0, false
+	}
+	return retryKey[:i], offset, true
+}
+
+// groupHeaderPrefix begins the name of every header below.
+const groupHeaderPrefix = "millrace_"
+
+// IsGroupHeader tells the headers that a consumer group has added to a record from those that the event came with.
+func IsGroupHeader(name string) bool { return strings.HasPrefix(name, groupHeaderPrefix) }
 
 // Headers that a record in a retry or dead-letter topic carries beside its own. Times are RFC 3339, UTC, nanoseconds; numbers are
 // decimal. GroupHeaders describes each.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"millrace/consumers/internal/pause"
+
 	"millrace/consumers/group/member"
 )
 
@@ -24,7 +26,7 @@ func (s *Sink) commit(ctx context.Context, p *partition, b bounds) {
 		if n == 0 {
 			s.logger.WarnContext(ctx, "commit offset", "topic", b.topic, "partition", b.partition, "offset", b.end, "err", err)
 		}
-		if sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)) != nil {
+		if pause.Sleep(ctx, pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)) != nil {
 			return
 		}
 	}

@@ -1,9 +1,9 @@
 package analytics
 
 import (
-	"errors"
-	"fmt"
 	"time"
+
+	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group/member"
 	"millrace/schemas"
@@ -45,31 +45,21 @@ func DefaultConfig() Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	errs := []error{c.Config.Validate()}
-	between := func(key string, value, least, most int) {
-		if value < least || value > most {
-			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
-		}
-	}
-	atLeast := func(key string, value, least time.Duration) {
-		if value < least {
-			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
-		}
-	}
-	between("batch_rows", c.BatchRows, 1, maxBatchRows)
-	between("batch_bytes", c.BatchBytes, 1, 128<<20)
-	atLeast("batch_linger", c.BatchLinger, 0)
-	between("insert_concurrency", c.InsertConcurrency, 1, 32)
-	between("inserts_per_second", c.InsertsPerSecond, 1, 10_000)
-	atLeast("insert_timeout", c.InsertTimeout, 100*time.Millisecond)
-	atLeast("retry_backoff_min", c.RetryBackoffMin, time.Millisecond)
+	p := check.Problems{c.Config.Validate()}
+	p.Between("batch_rows", c.BatchRows, 1, maxBatchRows)
+	p.Between("batch_bytes", c.BatchBytes, 1, 128<<20)
+	p.AtLeast("batch_linger", c.BatchLinger, 0)
+	p.Between("insert_concurrency", c.InsertConcurrency, 1, 32)
+	p.Between("inserts_per_second", c.InsertsPerSecond, 1, 10_000)
+	p.AtLeast("insert_timeout", c.InsertTimeout, 100*time.Millisecond)
+	p.AtLeast("retry_backoff_min", c.RetryBackoffMin, time.Millisecond)
 	if c.RetryBackoffMax < c.RetryBackoffMin {
-		errs = append(errs, fmt.Errorf("retry_backoff_max must be at least retry_backoff_min (%s), is %s", c.RetryBackoffMin, c.RetryBackoffMax))
+		p.Report("retry_backoff_max must be at least retry_backoff_min (%s), is %s", c.RetryBackoffMin, c.RetryBackoffMax)
 	}
 	if c.BufferBytes < c.BatchBytes {
-		errs = append(errs, fmt.Errorf("buffer_bytes must be at least batch_bytes (%d), is %d", c.BatchBytes, c.BufferBytes))
+		p.Report("buffer_bytes must be at least batch_bytes (%d), is %d", c.BatchBytes, c.BufferBytes)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // topics returns the Kafka topics that the sink reads: those of every readable domain.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -164,7 +166,7 @@ func TestFailuresAreClassifiedByWhatToLookAt(t *testing.T) {
 
 func TestBackoffGrowsToItsLimitAndNeverBeyond(t *testing.T) {
 	for n := range 200 {
-		d := backoff(n, 100*time.Millisecond, 5*time.Second)
+		d := pause.Backoff(n, 100*time.Millisecond, 5*time.Second)
 		least, most := 50*time.Millisecond, 5*time.Second
 		if n < 5 {
 			least, most = 50*time.Millisecond<<n, 100*time.Millisecond<<n
@@ -172,7 +174,7 @@ func TestBackoffGrowsToItsLimitAndNeverBeyond(t *testing.T) {
 			least = 2500 * time.Millisecond
 		}
 		if d < least || d > most {
-			t.Errorf("backoff(%d) = %s, want from %s to %s", n, d, least, most)
+			t.Errorf("pause.Backoff(%d) = %s, want from %s to %s", n, d, least, most)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"millrace/consumers/internal/pause"
 )
 
 // dispatch starts the insert of due batches, the oldest first, until ctx ends. Two bounds shape the load on ClickHouse: the
@@ -185,7 +187,7 @@ func (s *Sink) pauseBeforeRetry(ctx context.Context, n int) error {
 	s.mu.Lock()
 	recovered := s.recovered
 	s.mu.Unlock()
-	timer := time.NewTimer(backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax))
+	timer := time.NewTimer(pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -193,7 +195,7 @@ func (s *Sink) pauseBeforeRetry(ctx context.Context, n int) error {
 	case <-timer.C:
 		return nil
 	case <-recovered:
-		return sleep(ctx, backoff(0, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMin))
+		return pause.Sleep(ctx, pause.Backoff(0, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMin))
 	}
 }
 

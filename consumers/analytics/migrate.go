@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"millrace/schemas/ddl"
@@ -149,7 +151,7 @@ func execute(ctx context.Context, db *DB, statement string) error {
 		if err = db.conn.Exec(ctx, statement); err == nil || !createdMeanwhile(err) {
 			return err
 		}
-		if err := sleep(ctx, time.Duration(i+1)*100*time.Millisecond); err != nil {
+		if err := pause.Sleep(ctx, time.Duration(i+1)*100*time.Millisecond); err != nil {
 			return err
 		}
 	}

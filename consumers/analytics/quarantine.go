@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -46,7 +48,7 @@ func (s *Sink) setAside(ctx context.Context, list []rejected) error {
 			s.logger.ErrorContext(ctx, "quarantine records: they are kept and tried again", "records", len(failed), "err", err)
 		}
 		if list = failed; len(list) > 0 {
-			if err := sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
+			if err := pause.Sleep(ctx, pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -29,7 +31,7 @@ func (s *Sink) readBack(ctx context.Context, b *batch, rows *block) error {
 		case n == 0:
 			s.logger.WarnContext(ctx, "read back a batch", "topic", b.topic, "partition", b.partition, "offset", b.start, "end_offset", b.end, "err", err)
 		}
-		if err := sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
+		if err := pause.Sleep(ctx, pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
@@ -136,7 +138,7 @@ func (s *Sink) awaitStore(ctx context.Context) error {
 		if n == 0 {
 			s.logger.WarnContext(ctx, "waiting for clickhouse", "err", err)
 		}
-		if err := sleep(ctx, backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
+		if err := pause.Sleep(ctx, pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"millrace/consumers/group/member"
 )
 
@@ -140,7 +142,7 @@ func (w work) Throttle() (pause, resume []member.TP) {
 
 // observing sets the gauges four times a second until ctx ends.
 func (s *Sink) observing(ctx context.Context) {
-	for sleep(ctx, 250*time.Millisecond) == nil {
+	for pause.Sleep(ctx, 250*time.Millisecond) == nil {
 		s.observe(time.Now())
 	}
 }

@@ -17,7 +17,7 @@ import (
 // lowestEvery is how often the position in the retry log is found anew: it costs a look at every waiting event.
 const lowestEvery = 10 * time.Second
 
-// committer moves what has finished, every CommitInterval or when it is kicked, until ctx ends.
+// committer moves what has finished, every CommitInterval, until ctx ends.
 func (r *Runtime) committer(ctx context.Context) {
 	timer := time.NewTimer(r.cfg.CommitInterval)
 	defer timer.Stop()
@@ -27,7 +27,6 @@ func (r *Runtime) committer(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.kick:
 		case <-timer.C:
 		}
 		now := time.Now()

@@ -1,9 +1,10 @@
 package group
 
 import (
-	"errors"
 	"fmt"
 	"time"
+
+	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group/member"
 )
@@ -65,44 +66,34 @@ func DefaultConfig(id string) Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	errs := []error{c.Member.Validate()}
-	between := func(key string, value, least, most int) {
-		if value < least || value > most {
-			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
-		}
-	}
-	atLeast := func(key string, value, least time.Duration) {
-		if value < least {
-			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
-		}
-	}
-	between("concurrency", c.Concurrency, 1, 1<<16)
-	atLeast("handler_timeout", c.HandlerTimeout, 10*time.Millisecond)
+	p := check.Problems{c.Member.Validate()}
+	p.Between("concurrency", c.Concurrency, 1, 1<<16)
+	p.AtLeast("handler_timeout", c.HandlerTimeout, 10*time.Millisecond)
 	if c.CommitInterval < 10*time.Millisecond || c.CommitInterval > 10*time.Second {
-		errs = append(errs, fmt.Errorf("commit_interval must be from 10ms to 10s, is %s", c.CommitInterval))
+		p.Report("commit_interval must be from 10ms to 10s, is %s", c.CommitInterval)
 	}
 	if c.BufferBytes < 1<<20 {
-		errs = append(errs, fmt.Errorf("buffer_bytes must be at least %d, is %d", 1<<20, c.BufferBytes))
+		p.Report("buffer_bytes must be at least %d, is %d", 1<<20, c.BufferBytes)
 	}
-	between("max_unfinished", c.MaxUnfinished, 1, 1500)
+	p.Between("max_unfinished", c.MaxUnfinished, 1, 1500)
 	if c.DeadLetter != DeadLetterContinue && c.DeadLetter != DeadLetterPark {
-		errs = append(errs, fmt.Errorf("dead_letter must be %s or %s, is %q", DeadLetterContinue, DeadLetterPark, c.DeadLetter))
+		p.Report("dead_letter must be %s or %s, is %q", DeadLetterContinue, DeadLetterPark, c.DeadLetter)
 	}
 	if n := len(c.Retry.Schedule); n < 1 || n > 1000 {
-		errs = append(errs, fmt.Errorf("retry.schedule must have from 1 to 1000 waits, has %d", n))
+		p.Report("retry.schedule must have from 1 to 1000 waits, has %d", n)
 	}
 	for i, d := range c.Retry.Schedule {
-		atLeast(fmt.Sprintf("retry.schedule[%d]", i), d, 0)
+		p.AtLeast(fmt.Sprintf("retry.schedule[%d]", i), d, 0)
 	}
 	if !(c.Retry.Jitter >= 0 && c.Retry.Jitter <= 1) {
-		errs = append(errs, fmt.Errorf("retry.jitter must be from 0 to 1, is %g", c.Retry.Jitter))
+		p.Report("retry.jitter must be from 0 to 1, is %g", c.Retry.Jitter)
 	}
 	if c.Retry.InlineMax < 0 || c.Retry.InlineMax > time.Minute {
-		errs = append(errs, fmt.Errorf("retry.inline_max must be from 0 to 1m, is %s: later events of the entity are held in memory meanwhile", c.Retry.InlineMax))
+		p.Report("retry.inline_max must be from 0 to 1m, is %s: later events of the entity are held in memory meanwhile", c.Retry.InlineMax)
 	}
-	atLeast("retry.not_ready_max", c.Retry.NotReadyMax, 0)
+	p.AtLeast("retry.not_ready_max", c.Retry.NotReadyMax, 0)
 	if c.State.Cache != CacheMemory && c.State.Cache != CachePebble {
-		errs = append(errs, fmt.Errorf("state.cache must be %s or %s, is %q", CacheMemory, CachePebble, c.State.Cache))
+		p.Report("state.cache must be %s or %s, is %q", CacheMemory, CachePebble, c.State.Cache)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }

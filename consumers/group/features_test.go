@@ -218,14 +218,14 @@ func gauge(t *testing.T, g prometheus.Gatherer, name string) (sum float64) {
 func TestAStopLetsHandlersFinishWithinTheGraceAndEndsTheirContextsAfterIt(t *testing.T) {
 	c := newCluster(t, 1)
 	c.produce(event("finishes", 0), event("does not", 0))
-	entered := make(chan string, 4)
+	entered, stopping := make(chan string, 4), make(chan struct{})
 	var done ledger
 	cfg := quick()
 	cfg.Member.StopGrace = 2 * time.Second
-	stop := c.start(group.Service{Handler: group.HandlerFunc(func(ctx context.Context, e *group.Event, _ group.UnitOfWork) error {
+	tell, wait := c.begin(group.Service{Handler: group.HandlerFunc(func(ctx context.Context, e *group.Event, _ group.UnitOfWork) error {
 		entered <- e.Key
 		if e.Key == "finishes" {
-			time.Sleep(100 * time.Millisecond) // work that a stop comes into
+			<-stopping // the stop comes into its work
 			done.add(e.Key, "done")
 			return nil
 		}
@@ -234,7 +234,9 @@ func TestAStopLetsHandlersFinishWithinTheGraceAndEndsTheirContextsAfterIt(t *tes
 	})}, cfg)
 	<-entered
 	<-entered
-	stop()
+	tell()
+	close(stopping)
+	wait()
 	if got := done.of("finishes"); len(got) != 1 {
 		t.Errorf("finishes: %v", got)
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"millrace/consumers/group/internal/verdict"
+
 	"millrace/consumers/group/internal/logread"
 	"millrace/consumers/group/internal/schedule"
 	"millrace/schemas"
@@ -71,22 +73,24 @@ func (r *Runtime) afterChange(p *schedule.Partition) {
 	if p.WantsLoad() {
 		signal(owner.load)
 	}
-	_, paused := r.paused[owner.tp]
-	if r.full && r.sched.Bytes() < r.cfg.BufferBytes/4*3 || paused && !p.Full(r.cfg.BufferBytes/stagedShare, true) {
+	if r.full && r.sched.Bytes() < r.cfg.BufferBytes/4*3 || owner.paused && !p.Full(r.cfg.BufferBytes/stagedShare, true) {
 		r.member.Wake()
 	}
 }
 
 // handle runs the service's handler and turns its verdict into an outcome.
 func (r *Runtime) handle(it *schedule.Item, began time.Time) outcome {
-	o := r.verdict(it, began)
+	o := r.judge(it, began)
+	if o.kind == toWait || o.kind == toAside {
+		it.Record = logread.Detach(it.Record) // it must not keep its whole batch alive while it waits
+	}
 	if o.at.IsZero() {
 		o.at = time.Now()
 	}
 	return o
 }
 
-func (r *Runtime) verdict(it *schedule.Item, began time.Time) outcome {
+func (r *Runtime) judge(it *schedule.Item, began time.Time) outcome {
 	p := ownerOf(it.Partition())
 	u := &unit{runtime: r, partition: p}
 	u.event = Event{
@@ -122,20 +126,20 @@ func (r *Runtime) verdict(it *schedule.Item, began time.Time) outcome {
 	ctx.release()
 	u.finish()
 	r.metrics.handler.Observe(ended.Sub(began).Seconds())
-	switch v := asVerdict(err); {
+	switch v := verdict.Of(err); {
 	case err == nil:
 		r.metrics.verdicts.done.Inc()
 		return r.settled(it, u, "done", began, ended, true)
-	case v != nil && v.kind == verdictSkip:
-		r.metrics.verdicts.With(v.reason).Inc()
-		return r.settled(it, u, v.reason, began, ended, true)
+	case v != nil && v.Kind == verdict.Skip:
+		r.metrics.verdicts.With(v.Reason).Inc()
+		return r.settled(it, u, v.Reason, began, ended, true)
 	case p.ctx.Err() != nil:
 		return outcome{kind: toRelease}
-	case v != nil && v.kind == verdictPermanent:
+	case v != nil && v.Kind == verdict.Permanent:
 		return r.dead(it, u, classPermanent, err, began)
-	case v != nil && v.kind == verdictNotReady:
+	case v != nil && v.Kind == verdict.NotReady:
 		return r.notReady(it, u, v, began)
-	case v != nil && v.kind == verdictUnavailable:
+	case v != nil && v.Kind == verdict.Unavailable:
 		return r.unavailable(it, u, v, began)
 	case errors.As(err, new(*panicked)):
 		return r.retry(it, u, classPanic, err, began)
@@ -188,9 +192,6 @@ func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, beg
 	}
 	after := r.jitter(r.cfg.Retry.Schedule[it.Attempts])
 	o := r.later(it, after)
-	if o.kind == toWait {
-		it.Record = logread.Detach(it.Record)
-	}
 	if o.kind == toSleep {
 		o.kind = toPut // the attempt must be kept
 	}
@@ -220,43 +221,43 @@ func (o outcome) where() string {
 }
 
 // notReady puts an item off for an event that it needs.
-func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict, began time.Time) outcome {
+func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict.Error, began time.Time) outcome {
 	r.metrics.verdicts.With(classNotReady).Inc()
-	if it.Since.IsZero() {
-		it.Since = time.Now()
-	}
-	if waited := time.Since(it.Since); waited >= r.cfg.Retry.NotReadyMax {
+	if waited := sinceFirst(it); waited >= r.cfg.Retry.NotReadyMax {
 		return r.dead(it, u, classNotReady, fmt.Errorf("waited for %s: %w", waited.Round(time.Millisecond), v), began)
 	}
-	o := r.putOff(it, v.after)
+	o := r.putOff(it, v.After)
 	// What it waits for may have the same key.
 	if o.kind == toWait {
 		o.kind = toAside
 	} else {
 		o.kind = toPutAside
 	}
-	r.transition(slog.LevelDebug, "not ready", it, u, began, "err", v, "after", v.after, "where", o.where())
+	r.transition(slog.LevelDebug, "not ready", it, u, began, "err", v, "after", v.After, "where", o.where())
 	return o
 }
 
-func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict, began time.Time) outcome {
+func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict.Error, began time.Time) outcome {
 	r.metrics.verdicts.With(classUnavailable).Inc()
+	o := r.putOff(it, v.After)
+	r.transition(slog.LevelDebug, "unavailable", it, u, began, "err", v, "after", v.After, "where", o.where())
+	return o
+}
+
+// sinceFirst is how long an item is put off already.
+func sinceFirst(it *schedule.Item) time.Duration {
 	if it.Since.IsZero() {
 		it.Since = time.Now()
 	}
-	o := r.putOff(it, v.after)
-	r.transition(slog.LevelDebug, "unavailable", it, u, began, "err", v, "after", v.after, "where", o.where())
-	return o
+	return time.Since(it.Since)
 }
 
 // putOff lets an item wait without an attempt burned: in memory for as long as inline_max in all, then in the retry topic.
 func (r *Runtime) putOff(it *schedule.Item, after time.Duration) outcome {
+	waited := sinceFirst(it)
 	o := r.later(it, r.jitter(max(after, time.Millisecond)))
-	if o.kind == toWait && time.Since(it.Since)+after > r.cfg.Retry.InlineMax {
+	if o.kind == toWait && waited+after > r.cfg.Retry.InlineMax {
 		o.kind = toPut
-	}
-	if o.kind == toWait {
-		it.Record = logread.Detach(it.Record)
 	}
 	return o
 }

@@ -137,6 +137,13 @@ func logger() *slog.Logger {
 // start runs a service until the test ends or the returned function is called.
 func (c *cluster) start(svc group.Service, cfg group.Config) (stop func()) {
 	c.t.Helper()
+	tell, wait := c.begin(svc, cfg)
+	return func() { tell(); wait() }
+}
+
+// begin runs a service until the test ends or tell is called; wait waits for its end.
+func (c *cluster) begin(svc group.Service, cfg group.Config) (tell, wait func()) {
+	c.t.Helper()
 	if svc.Name == "" {
 		svc.Name = "test"
 	}
@@ -159,9 +166,9 @@ func (c *cluster) start(svc group.Service, cfg group.Config) (stop func()) {
 			c.t.Errorf("Run: %v", err)
 		}
 	}()
-	stop = sync.OnceFunc(func() { cancel(); <-done })
-	c.t.Cleanup(stop)
-	return stop
+	wait = func() { <-done }
+	c.t.Cleanup(func() { cancel(); wait() })
+	return cancel, wait
 }
 
 // eventually waits until f says nothing more.

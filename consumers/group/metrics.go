@@ -14,15 +14,18 @@ import (
 const (
 	classError       = "error"
 	classTimeout     = "timeout"
-	classPanic       = "panic"
+	classPanic       = schemas.ClassPanic
 	classState       = "state"
-	classPermanent   = "permanent"
-	classExhausted   = "exhausted"
-	classNotReady    = "not_ready"
+	classPermanent   = schemas.ClassPermanent
+	classExhausted   = schemas.ClassExhausted
+	classNotReady    = schemas.ClassNotReady
 	classUnavailable = "unavailable"
-	classUnreadable  = "unreadable"
-	classTooLarge    = "too_large"
+	classUnreadable  = schemas.ClassUnreadable
+	classTooLarge    = schemas.ClassTooLarge
 )
+
+// reasonUnfinished is why a partition is not read on.
+const reasonUnfinished = "unfinished"
 
 type metrics struct {
 	queueRecords, queueSeconds, waiting, parkedKeys, timedKeys, keys, pending, deadLetterSize *prometheus.GaugeVec // by topic
@@ -100,7 +103,7 @@ func newMetrics(reg prometheus.Registerer, topics []string) *metrics {
 		Help: "Partitions that are not read on, by reason: too many unfinished events.",
 	}, []string{"reason"})
 	reg.MustRegister(m.paused)
-	m.paused.WithLabelValues("unfinished")
+	m.paused.WithLabelValues(reasonUnfinished)
 	m.verdicts = f.counters("verdicts_total", "Tries by what they came to; reasons of Skip are among them.", "verdict", "done", reasonDuplicate, reasonStale,
 		classError, classTimeout, classPanic, classState, classPermanent, classNotReady, classUnavailable, classUnreadable)
 	m.verdicts.done = m.verdicts.With("done")

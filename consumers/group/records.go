@@ -1,9 +1,7 @@
 package group
 
 import (
-	"bytes"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,30 +17,15 @@ func entityKey(it *schedule.Item) []byte {
 	if it.Log < 0 {
 		return it.Record.Key
 	}
-	key, _ := splitRetryKey(it.Record.Key)
+	key, _, _ := schemas.SplitRetryKey(it.Record.Key)
 	return key
 }
-
-// splitRetryKey is the inverse of schemas.RetryKey; offset -1 means that it is none.
-func splitRetryKey(key []byte) (entity []byte, offset int64) {
-	i := bytes.LastIndexByte(key, '#')
-	if i < 0 {
-		return key, -1
-	}
-	offset, err := strconv.ParseInt(string(key[i+1:]), 10, 64)
-	if err != nil || offset < 0 {
-		return key, -1
-	}
-	return key[:i], offset
-}
-
-const headerPrefix = "millrace_"
 
 // sourceHeaders returns the headers that the record came with, without ours.
 func sourceHeaders(r *kgo.Record, room int) []kgo.RecordHeader {
 	out := make([]kgo.RecordHeader, 0, len(r.Headers)+room)
 	for _, h := range r.Headers {
-		if !strings.HasPrefix(h.Key, headerPrefix) {
+		if !schemas.IsGroupHeader(h.Key) {
 			out = append(out, h)
 		}
 	}
@@ -128,8 +111,8 @@ func (r *Runtime) deadLetter(p *partition, it *schedule.Item, bare bool) *kgo.Re
 
 // readRetry reads a record of the retry topic. ok is false when the key is not one of ours.
 func readRetry(s *schedule.Scheduler, rec *kgo.Record) (w schedule.Waiting, what schedule.Restored, settled, ok bool) {
-	entity, offset := splitRetryKey(rec.Key)
-	if offset < 0 {
+	entity, offset, ok := schemas.SplitRetryKey(rec.Key)
+	if !ok {
 		return w, what, false, false
 	}
 	w = schedule.Waiting{Key: s.Hash(entity), Offset: offset, Log: rec.Offset}

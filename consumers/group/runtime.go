@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"millrace/consumers/internal/check"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +42,6 @@ type Runtime struct {
 	reader   *logread.Reader
 	cache    state.Cache
 
-	kick     chan struct{} // tells the committer not to wait; capacity 1
 	rearm    chan struct{} // tells the clock that something is due earlier; capacity 1
 	pace     chan struct{} // tells the pacer that there is something to run; capacity 1
 	joined   atomic.Bool
@@ -49,11 +51,10 @@ type Runtime struct {
 	cond    *sync.Cond // something may be runnable, or the runtime ends
 	sched   *schedule.Scheduler
 	parts   map[member.TP]*partition
-	nextDue time.Time // what the clock waits for; zero: nothing
-	idle    int       // workers that wait
-	ended   bool      // workers return
-	full    bool      // the buffer is
-	paused  map[member.TP]string
+	nextDue time.Time            // what the clock waits for; zero: nothing
+	idle    int                  // workers that wait
+	ended   bool                 // workers return
+	full    bool                 // the buffer is
 	endedBy map[string]time.Time // when the transaction of a writer that is gone was ended
 
 	// open is a transaction whose outcome is not known: nothing else is committed before it is. Guarded by the commit lock.
@@ -69,7 +70,7 @@ type partition struct {
 	cancel context.CancelCauseFunc
 	load   chan struct{} // tells the loader that something is to be read; capacity 1
 	done   chan struct{} // closed when the loader has ended
-	end    int64         // of what can be read, as of the last fetch
+	paused bool          // not read on; guarded by Runtime.mu
 }
 
 // Causes of the end of a handler's context, beside its own timeout.
@@ -81,22 +82,21 @@ var (
 // New builds a runtime and starts nothing. Errors: those of Config.Validate, a service without name, topics or handler, missing
 // Deps, impossible Kafka options.
 func New(svc Service, cfg Config, d Deps) (*Runtime, error) {
-	if err := check(svc, cfg, d); err != nil {
+	if err := validate(svc, cfg, d); err != nil {
 		return nil, fmt.Errorf("new service %s: %w", svc.Name, err)
 	}
 	svc.State = svc.State || svc.Dedupe.WebhookIDs > 0 || svc.Dedupe.UpdatedAt != nil
 	r := &Runtime{
-		svc:    svc,
-		cfg:    cfg,
-		kafka:  d.Kafka,
-		logger: d.Logger.With("component", "group", "service", svc.Name),
-		writer: newWriter(cfg.Member.InstanceID),
-		emits:  make(map[string]bool, len(svc.Emits)),
-		kick:   make(chan struct{}, 1),
-		rearm:  make(chan struct{}, 1),
-		pace:   make(chan struct{}, 1),
-		parts:  make(map[member.TP]*partition),
-		paused: make(map[member.TP]string), endedBy: make(map[string]time.Time),
+		svc:     svc,
+		cfg:     cfg,
+		kafka:   d.Kafka,
+		logger:  d.Logger.With("component", "group", "service", svc.Name),
+		writer:  newWriter(cfg.Member.InstanceID),
+		emits:   make(map[string]bool, len(svc.Emits)),
+		rearm:   make(chan struct{}, 1),
+		pace:    make(chan struct{}, 1),
+		parts:   make(map[member.TP]*partition),
+		endedBy: make(map[string]time.Time),
 	}
 	for _, t := range svc.Emits {
 		r.emits[t] = true
@@ -117,20 +117,20 @@ func New(svc Service, cfg Config, d Deps) (*Runtime, error) {
 	return r, nil
 }
 
-func check(svc Service, cfg Config, d Deps) error {
-	errs := []error{cfg.Validate()}
+func validate(svc Service, cfg Config, d Deps) error {
+	p := check.Problems{cfg.Validate()}
 	if svc.Name == "" || svc.Handler == nil || len(svc.Topics) == 0 {
-		errs = append(errs, errors.New("a service needs Name, Topics and Handler"))
+		p.Report("a service needs Name, Topics and Handler")
 	}
 	if d.Logger == nil || d.Registerer == nil {
-		errs = append(errs, errors.New("deps need Logger and Registerer"))
+		p.Report("deps need Logger and Registerer")
 	}
-	for _, t := range append(svc.Topics, svc.Emits...) {
+	for _, t := range slices.Concat(svc.Topics, svc.Emits) {
 		if t == "" || strings.ContainsAny(t, " /") {
-			errs = append(errs, fmt.Errorf("%q is not a Kafka topic", t))
+			p.Report("%q is not a Kafka topic", t)
 		}
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // Run works until ctx ends: it then lets running handlers finish within Config.Member.StopGrace, commits and leaves the group; it returns

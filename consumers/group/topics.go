@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -35,7 +37,7 @@ func (r *Runtime) checkTopics(ctx context.Context) error {
 		case n == 0:
 			r.logger.WarnContext(ctx, "waiting for kafka", "err", err)
 		}
-		sleep(ctx, min(100*time.Millisecond<<min(n, 6), 5*time.Second))
+		_ = pause.Sleep(ctx, min(100*time.Millisecond<<min(n, 6), 5*time.Second))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"millrace/consumers/group/internal/verdict"
 )
 
 // A handler's error is its verdict:
@@ -18,35 +20,9 @@ import (
 //
 // All of them may be wrapped; the outermost counts.
 
-// verdict is an error with a meaning to the runtime.
-type verdict struct {
-	kind   verdictKind
-	after  time.Duration
-	reason string
-	err    error
-}
-
-type verdictKind uint8
-
-const (
-	verdictSkip verdictKind = iota + 1
-	verdictPermanent
-	verdictNotReady
-	verdictUnavailable
-)
-
-func (v *verdict) Error() string {
-	if v.err != nil {
-		return v.err.Error()
-	}
-	return v.reason
-}
-
-func (v *verdict) Unwrap() error { return v.err }
-
 // Skip means that there is nothing to do for the event. The reason becomes a label of a metric: one of a few constant words.
 // What the handler emitted or stored before is kept.
-func Skip(reason string) error { return &verdict{kind: verdictSkip, reason: reason} }
+func Skip(reason string) error { return &verdict.Error{Kind: verdict.Skip, Reason: reason} }
 
 // Permanent means that no repeat can help: the event goes to the dead-letter topic now. A nil err is a mistake of the handler
 // and is permanent too.
@@ -54,14 +30,14 @@ func Permanent(err error) error {
 	if err == nil {
 		err = errors.New("permanent failure without a reason")
 	}
-	return &verdict{kind: verdictPermanent, err: err}
+	return &verdict.Error{Kind: verdict.Permanent, Err: err}
 }
 
 // NotReady means that the event came before one it needs. It steps aside: later events of its key are handled, since the one it
 // needs may be among them, and it comes back, before those after it, when one of them is done or the wait is over. No attempt is burned;
 // when it has waited for Config.Retry.NotReadyMax in all, it goes to the dead-letter topic.
 func NotReady(after time.Duration, format string, args ...any) error {
-	return &verdict{kind: verdictNotReady, after: after, err: fmt.Errorf(format, args...)}
+	return &verdict.Error{Kind: verdict.NotReady, After: after, Err: fmt.Errorf(format, args...)}
 }
 
 // Unavailable means that the handler could not try at all, err says why. The event comes back after the wait, without burning an
@@ -70,14 +46,5 @@ func Unavailable(after time.Duration, err error) error {
 	if err == nil {
 		err = errors.New("unavailable")
 	}
-	return &verdict{kind: verdictUnavailable, after: after, err: err}
-}
-
-// asVerdict returns the outermost verdict in err, or nil.
-func asVerdict(err error) *verdict {
-	var v *verdict
-	if errors.As(err, &v) {
-		return v
-	}
-	return nil
+	return &verdict.Error{Kind: verdict.Unavailable, After: after, Err: err}
 }

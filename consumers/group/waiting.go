@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/consumers/group/internal/schedule"
@@ -87,7 +89,7 @@ func (r *Runtime) loadSome(p *partition, topic string) bool {
 		// Nothing may be taken for missing that could only not be read: the partition's loads end here until they succeed.
 		if p.ctx.Err() == nil {
 			r.logger.WarnContext(p.ctx, "read waiting events: tried again", "topic", topic, "partition", p.tp.Partition, "err", err)
-			sleep(p.ctx, loadBackoff)
+			_ = pause.Sleep(p.ctx, loadBackoff)
 			r.mu.Lock()
 			r.sched.NotLoaded(p.sched, loads)
 			r.mu.Unlock()
@@ -229,14 +231,5 @@ func (r *Runtime) clock(ctx context.Context) {
 		case <-r.rearm:
 		case <-timer.C:
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

@@ -47,6 +47,7 @@ func (r keyed) Prepare(ctx context.Context, tp member.TP, c member.Committed) er
 	if err != nil {
 		r.mu.Unlock()
 		p.cancel(errGone)
+		r.closeState(ctx, p)
 		err = fmt.Errorf("%s, committed offset %d: %w; to begin there anew, reset the offset of group %s with Kafka's tools",
 			tp, c.Offset, err, r.cfg.Member.Group)
 		r.member.Fail(err)
@@ -114,7 +115,6 @@ func (r keyed) Accept(ctx context.Context, fetched []member.Fetched) {
 		r.mu.Lock()
 		if p := r.parts[f.TP]; p != nil {
 			r.sched.Offer(p.sched, f.Records, now)
-			p.end = f.End
 		}
 		r.wakeWorkers()
 		r.mu.Unlock()
@@ -144,19 +144,21 @@ const stagedShare = 8
 func (r keyed) Throttle() (pause, resume []member.TP) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	paused := 0
 	for tp, p := range r.parts {
-		_, was := r.paused[tp]
-		full := p.sched.Full(r.cfg.BufferBytes/stagedShare, was)
+		was := p.paused
+		p.paused = p.sched.Full(r.cfg.BufferBytes/stagedShare, was)
 		switch {
-		case full && !was:
-			r.paused[tp] = "unfinished"
+		case p.paused && !was:
 			pause = append(pause, tp)
-		case !full && was:
-			delete(r.paused, tp)
+		case !p.paused && was:
 			resume = append(resume, tp)
 		}
+		if p.paused {
+			paused++
+		}
 	}
-	r.metrics.paused.WithLabelValues("unfinished").Set(float64(len(r.paused)))
+	r.metrics.paused.WithLabelValues(reasonUnfinished).Set(float64(paused))
 	return pause, resume
 }
 
@@ -220,7 +222,6 @@ func (r keyed) Drop(tps []member.TP, _ bool) {
 		}
 		r.sched.Drop(p.sched)
 		delete(r.parts, tp)
-		delete(r.paused, tp)
 		gone = append(gone, p)
 	}
 	r.wakeWorkers()
@@ -228,11 +229,16 @@ func (r keyed) Drop(tps []member.TP, _ bool) {
 	for _, p := range gone {
 		p.cancel(errGone)
 		<-p.done
-		if p.state != nil {
-			if err := p.state.Close(); err != nil {
-				r.logger.WarnContext(p.ctx, "close the cached state", "topic", p.tp.Topic, "partition", p.tp.Partition, "err", err)
-			}
-		}
+		r.closeState(p.ctx, p)
+	}
+}
+
+func (r *Runtime) closeState(ctx context.Context, p *partition) {
+	if p.state == nil {
+		return
+	}
+	if err := p.state.Close(); err != nil {
+		r.logger.WarnContext(ctx, "close the cached state", "topic", p.tp.Topic, "partition", p.tp.Partition, "err", err)
 	}
 }
 

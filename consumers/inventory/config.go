@@ -2,10 +2,10 @@ package inventory
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
-	"strings"
 	"time"
+
+	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
@@ -47,15 +47,18 @@ func DefaultConfig() Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	errs := []error{prefixed("consumer", c.Consumer.Validate()), prefixed("stock", c.Stock.Validate()), prefixed("call", c.Call.Validate())}
+	var p check.Problems
+	p.Part("consumer", c.Consumer.Validate())
+	p.Part("stock", c.Stock.Validate())
+	p.Part("call", c.Call.Validate())
 	if c.Early != EarlyWait && c.Early != EarlyRemember {
-		errs = append(errs, fmt.Errorf("early must be %s or %s, is %q", EarlyWait, EarlyRemember, c.Early))
+		p.Report("early must be %s or %s, is %q", EarlyWait, EarlyRemember, c.Early)
 	}
 	if c.Call.Timeout+c.Call.MaxWait > c.Consumer.HandlerTimeout {
-		errs = append(errs, fmt.Errorf("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s",
-			c.Consumer.HandlerTimeout, (c.Call.Timeout+c.Call.MaxWait).Round(time.Millisecond)))
+		p.Report("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s",
+			c.Consumer.HandlerTimeout, (c.Call.Timeout + c.Call.MaxWait).Round(time.Millisecond))
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // Validate returns every problem at once, each with its key.
@@ -71,17 +74,4 @@ func (c StockConfig) Validate() error {
 		return errors.New("url must have no query and no fragment")
 	}
 	return nil
-}
-
-// prefixed puts the name of a part before the key with which each of its problems begins.
-func prefixed(part string, err error) error {
-	if err == nil {
-		return nil
-	}
-	lines := strings.Split(err.Error(), "\n")
-	errs := make([]error, len(lines))
-	for i, line := range lines {
-		errs[i] = errors.New(part + "." + line)
-	}
-	return errors.Join(errs...)
 }

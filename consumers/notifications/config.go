@@ -1,13 +1,14 @@
 package notifications
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/mail"
 	"slices"
 	"strings"
 	"time"
+
+	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
@@ -80,53 +81,56 @@ func DefaultConfig() Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	errs := []error{prefixed("consumer", c.Consumer.Validate()), prefixed("smtp", c.SMTP.Validate()), prefixed("call", c.Call.Validate())}
+	var p check.Problems
+	p.Part("consumer", c.Consumer.Validate())
+	p.Part("smtp", c.SMTP.Validate())
+	p.Part("call", c.Call.Validate())
 	if err := address(c.From.Address); err != nil {
-		errs = append(errs, fmt.Errorf("from.address %w", err))
+		p.Report("from.address %w", err)
 	}
 	if c.ReplyTo != "" {
 		if err := address(c.ReplyTo); err != nil {
-			errs = append(errs, fmt.Errorf("reply_to %w", err))
+			p.Report("reply_to %w", err)
 		}
 	}
 	if c.OrderOn != OrderCreated && c.OrderOn != OrderPaid {
-		errs = append(errs, fmt.Errorf("order_on must be %s or %s, is %q", OrderCreated, OrderPaid, c.OrderOn))
+		p.Report("order_on must be %s or %s, is %q", OrderCreated, OrderPaid, c.OrderOn)
 	}
 	if c.ShippingOn != ShippingTracked && c.ShippingOn != ShippingCreated {
-		errs = append(errs, fmt.Errorf("shipping_on must be %s or %s, is %q", ShippingTracked, ShippingCreated, c.ShippingOn))
+		p.Report("shipping_on must be %s or %s, is %q", ShippingTracked, ShippingCreated, c.ShippingOn)
 	}
 	if c.MaxAge < 0 {
-		errs = append(errs, fmt.Errorf("max_age must not be negative, is %s", c.MaxAge))
+		p.Report("max_age must not be negative, is %s", c.MaxAge)
 	}
 	if wait := c.Call.Timeout + c.Call.MaxWait; wait > c.Consumer.HandlerTimeout {
-		errs = append(errs, fmt.Errorf("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s", c.Consumer.HandlerTimeout, wait))
+		p.Report("call.timeout and call.max_wait must together be at most consumer.handler_timeout (%s), are %s", c.Consumer.HandlerTimeout, wait)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // Validate returns every problem at once, each with its key.
 func (c SMTPConfig) Validate() error {
-	var errs []error
+	var p check.Problems
 	host, _, err := net.SplitHostPort(c.Address)
 	if err != nil {
-		errs = append(errs, fmt.Errorf("address must be host:port, is %q", c.Address))
+		p.Report("address must be host:port, is %q", c.Address)
 	}
 	if modes := []string{TLSNone, TLSStartTLS, TLSImplicit}; !slices.Contains(modes, c.TLS) {
-		errs = append(errs, fmt.Errorf("tls must be %s, %s or %s, is %q", TLSNone, TLSStartTLS, TLSImplicit, c.TLS))
+		p.Report("tls must be %s, %s or %s, is %q", TLSNone, TLSStartTLS, TLSImplicit, c.TLS)
 	}
 	if c.Username == "" && c.Password != "" {
-		errs = append(errs, errors.New("username must not be empty where there is a password"))
+		p.Report("username must not be empty where there is a password")
 	}
 	if c.Username != "" && c.TLS == TLSNone && !loopback(host) {
-		errs = append(errs, fmt.Errorf("tls must be %s or %s where there is a username: the password would travel in the clear", TLSStartTLS, TLSImplicit))
+		p.Report("tls must be %s or %s where there is a username: the password would travel in the clear", TLSStartTLS, TLSImplicit)
 	}
 	if c.IdleConnections < 0 || c.IdleConnections > 1000 {
-		errs = append(errs, fmt.Errorf("idle_connections must be from 0 to 1000, is %d", c.IdleConnections))
+		p.Report("idle_connections must be from 0 to 1000, is %d", c.IdleConnections)
 	}
 	if c.IdleTimeout < 10*time.Millisecond {
-		errs = append(errs, fmt.Errorf("idle_timeout must be at least 10ms, is %s", c.IdleTimeout))
+		p.Report("idle_timeout must be at least 10ms, is %s", c.IdleTimeout)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // loopback tells whether a host is this machine.
@@ -146,19 +150,3 @@ func address(text string) error {
 
 // forShop puts the shop's name in the place of the placeholder.
 func forShop(text, shop string) string { return strings.ReplaceAll(text, shopPlaceholder, shop) }
-
-// prefixed puts the name of a part before the key with which each of its problems begins.
-func prefixed(part string, err error) error {
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return fmt.Errorf("%s.%w", part, err)
-	}
-	var errs []error
-	for _, e := range joined.Unwrap() {
-		errs = append(errs, prefixed(part, e))
-	}
-	return errors.Join(errs...)
-}

@@ -3,7 +3,6 @@ package deadletter
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -116,7 +115,7 @@ func formatTime(t time.Time) []byte { return t.UTC().AppendFormat(nil, time.RFC3
 func original(list []kgo.RecordHeader) []kgo.RecordHeader {
 	out := make([]kgo.RecordHeader, 0, len(list)+6)
 	for _, h := range list {
-		if !strings.HasPrefix(h.Key, "millrace_") {
+		if !schemas.IsGroupHeader(h.Key) {
 			out = append(out, h)
 		}
 	}

@@ -127,7 +127,7 @@ func (b *Book) Waiting(ctx context.Context, f Filter) (*Queue, error) {
 
 // foldRetry keeps the last record of each key. Within a partition the source offset alone tells keys apart.
 func (b *Book) foldRetry(f *Filter, p queuePart, entries map[int64]queued, r *kgo.Record) {
-	key, source, ok := splitRetryKey(r.Key)
+	key, source, ok := schemas.SplitRetryKey(r.Key)
 	if !ok {
 		return
 	}
@@ -233,7 +233,7 @@ func (b *Book) readBatch(ctx context.Context, q *Queue, batch []queuePlace, f fu
 }
 
 func waitingOf(group, topic string, r *kgo.Record) *Waiting {
-	key, source, _ := splitRetryKey(r.Key)
+	key, source, _ := schemas.SplitRetryKey(r.Key)
 	h := read(r.Headers)
 	h.place(key)
 	w := &Waiting{
@@ -254,16 +254,6 @@ func waitingOf(group, topic string, r *kgo.Record) *Waiting {
 	return w
 }
 
-// splitRetryKey is the inverse of schemas.RetryKey.
-func splitRetryKey(text []byte) (key []byte, source int64, ok bool) {
-	i := bytes.LastIndexByte(text, '#')
-	if i < 0 {
-		return nil, 0, false
-	}
-	source, ok = parseOffset(text[i+1:])
-	return text[:i], source, ok
-}
-
 // Place is where a dead letter's event stands among the waiting events of its key.
 type Place struct {
 	Parked  bool // it keeps the key's place: what is behind waits until it is redriven or dropped
@@ -280,7 +270,7 @@ func (b *Book) Place(ctx context.Context, l Letter) (Place, error) {
 	}
 	states := map[int64]Place{} // of the events of the key
 	err = b.scan(ctx, spans, func(_ int, r *kgo.Record) error {
-		key, source, ok := splitRetryKey(r.Key)
+		key, source, ok := schemas.SplitRetryKey(r.Key)
 		if !ok || !bytes.Equal(key, l.Key) {
 			return nil
 		}

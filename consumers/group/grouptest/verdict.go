@@ -1,9 +1,9 @@
 package grouptest
 
 import (
-	"errors"
-	"reflect"
 	"time"
+
+	"millrace/consumers/group/internal/verdict"
 )
 
 // Kind is what a handler's error means to the runtime.
@@ -27,41 +27,25 @@ type Outcome struct {
 	Err    error         // as the handler returned it
 }
 
-// Verdict reads a handler's error. Package group keeps the type of its verdicts to itself; this is the one place that looks
-// inside, and its test goes red when the inside changes.
+// Verdict reads a handler's error as the runtime does.
 func Verdict(err error) Outcome {
-	if err == nil {
-		return Outcome{Kind: Done}
+	out := Outcome{Kind: Retry, Err: err}
+	v := verdict.Of(err)
+	if v != nil {
+		out.Reason, out.After = v.Reason, v.After
 	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if out, ok := inspect(e); ok {
-			out.Err = err
-			return out
-		}
-		// errors.Join and several %w: the first that has a verdict counts, as with errors.As.
-		if many, ok := e.(interface{ Unwrap() []error }); ok {
-			for _, one := range many.Unwrap() {
-				if out := Verdict(one); out.Kind != Retry && out.Kind != Done {
-					out.Err = err
-					return out
-				}
-			}
-		}
+	switch {
+	case err == nil:
+		out.Kind = Done
+	case v == nil: // any other error
+	case v.Kind == verdict.Skip:
+		out.Kind = Skipped
+	case v.Kind == verdict.Permanent:
+		out.Kind = Permanent
+	case v.Kind == verdict.NotReady:
+		out.Kind = NotReady
+	case v.Kind == verdict.Unavailable:
+		out.Kind = Unavailable
 	}
-	return Outcome{Kind: Retry, Err: err}
-}
-
-func inspect(err error) (Outcome, bool) {
-	v := reflect.ValueOf(err)
-	if v.Type().String() != "*group.verdict" {
-		return Outcome{}, false
-	}
-	v = v.Elem()
-	// In the order of the constants of package group.
-	kinds := []Kind{"", Skipped, Permanent, NotReady, Unavailable}
-	return Outcome{
-		Kind:   kinds[v.FieldByName("kind").Uint()],
-		Reason: v.FieldByName("reason").String(),
-		After:  time.Duration(v.FieldByName("after").Int()),
-	}, true
+	return out
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"maps"
+	"slices"
 	"time"
+
+	"millrace/consumers/internal/pause"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -112,7 +115,7 @@ func (m *Member) prepare(ctx context.Context, client *kgo.Client, p *partition, 
 			break
 		}
 		m.logger.ErrorContext(ctx, "prepare partition: tried again", "topic", p.Topic, "partition", p.Partition, "try", n+1, "err", err)
-		if sleep(ctx, backoff(n)) != nil {
+		if pause.Sleep(ctx, backoff(n)) != nil {
 			return
 		}
 	}
@@ -167,6 +170,12 @@ func (m *Member) onLost(work context.Context, tps []TP) {
 	m.drop(all, true)
 	m.metrics.rebalances.WithLabelValues(rebalanceLost).Inc()
 	m.logger.WarnContext(work, "partitions lost", "count", len(all), "partitions", all)
+}
+
+func (m *Member) assigned() []TP {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.partitions))
 }
 
 // markReleasing stops Prepare of the partitions, and Accept. It returns those that are known, and the ready ones among them.
@@ -252,18 +261,5 @@ func (m *Member) gauges() (ready int) {
 
 // backoff returns how long to wait before try n+1, n from 0: from 100 ms to 5 s, the upper half of it random.
 func backoff(n int) time.Duration {
-	d := min(100*time.Millisecond<<min(n, 10), 5*time.Second)
-	return d/2 + rand.N(d/2) //nolint:gosec // jitter needs no secrecy
-}
-
-// sleep waits for d and returns nil, or ctx's error when that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return pause.Backoff(n, 100*time.Millisecond, 5*time.Second)
 }

@@ -93,26 +93,29 @@ func answerOf(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, er
 	if err != nil {
 		return err
 	}
-	names := make(map[[16]byte]string)
+	a := make(answer)
 	for _, t := range req.Topics {
-		names[t.TopicID] = t.Topic
+		a[t.TopicID] = t.Topic
 	}
 	var errs []error
 	for _, t := range resp.Topics {
-		name := t.Topic
-		if name == "" {
-			name = names[t.TopicID]
-		}
 		for _, p := range t.Partitions {
-			errs = append(errs, partitionError(TP{name, p.Partition}, p.ErrorCode))
+			errs = append(errs, a.of(t.Topic, t.TopicID, p.Partition, p.ErrorCode))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func partitionError(tp TP, code int16) error {
+// answer names the topics that a broker may call by their ids.
+type answer map[[16]byte]string
+
+// of is what the broker says of one partition.
+func (a answer) of(topic string, id [16]byte, partition int32, code int16) error {
+	if topic == "" {
+		topic = a[id]
+	}
 	if err := kerr.ErrorForCode(code); err != nil {
-		return fmt.Errorf("%s: %w", tp, err)
+		return fmt.Errorf("%s: %w", TP{topic, partition}, err)
 	}
 	return nil
 }

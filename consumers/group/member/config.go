@@ -1,10 +1,10 @@
 package member
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"time"
+
+	"millrace/consumers/internal/check"
 )
 
 // Config is how a process is a member of its consumer group.
@@ -40,28 +40,23 @@ func DefaultConfig(group string) Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	var errs []error
-	atLeast := func(key string, value, least time.Duration) {
-		if value < least {
-			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
-		}
-	}
+	var p check.Problems
 	if c.Group == "" {
-		errs = append(errs, errors.New("group must not be empty"))
+		p.Report("group must not be empty")
 	}
 	if c.Protocol != ProtocolClassic && c.Protocol != ProtocolConsumer {
-		errs = append(errs, fmt.Errorf("protocol must be %s or %s, is %q", ProtocolClassic, ProtocolConsumer, c.Protocol))
+		p.Report("protocol must be %s or %s, is %q", ProtocolClassic, ProtocolConsumer, c.Protocol)
 	}
 	if !validInstanceID(c.InstanceID) {
-		errs = append(errs, fmt.Errorf("instance_id must have at most 249 letters, digits, dots, underscores and dashes, is %q", c.InstanceID))
+		p.Report("instance_id must have at most 249 letters, digits, dots, underscores and dashes, is %q", c.InstanceID)
 	}
-	atLeast("session_timeout", c.SessionTimeout, time.Second)
-	atLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
-	atLeast("stop_grace", c.StopGrace, 0)
+	p.AtLeast("session_timeout", c.SessionTimeout, time.Second)
+	p.AtLeast("commit_timeout", c.CommitTimeout, 100*time.Millisecond)
+	p.AtLeast("stop_grace", c.StopGrace, 0)
 	if c.OffsetOutOfRange != OutOfRangeStop && c.OffsetOutOfRange != OutOfRangeEarliest {
-		errs = append(errs, fmt.Errorf("offset_out_of_range must be %s or %s, is %q", OutOfRangeStop, OutOfRangeEarliest, c.OffsetOutOfRange))
+		p.Report("offset_out_of_range must be %s or %s, is %q", OutOfRangeStop, OutOfRangeEarliest, c.OffsetOutOfRange)
 	}
-	return errors.Join(errs...)
+	return p.Err()
 }
 
 // validInstanceID is Kafka's own rule, which is that for names of topics.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -23,7 +25,7 @@ func (c *Commit) Fetch(ctx context.Context, tps []TP) (map[TP]Committed, error) 
 		if err == nil {
 			return found, nil
 		}
-		if !errors.Is(err, kerr.UnstableOffsetCommit) || sleep(ctx, 50*time.Millisecond) != nil {
+		if !errors.Is(err, kerr.UnstableOffsetCommit) || pause.Sleep(ctx, 50*time.Millisecond) != nil {
 			return nil, c.m.commitError("fetch committed offsets", err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -166,7 +168,7 @@ func (m *Member) Run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("run member of group %s: %w", m.cfg.Group, err)
 		}
-		if !again || sleep(ctx, backoff(min(n, 3))) != nil {
+		if !again || pause.Sleep(ctx, backoff(min(n, 3))) != nil {
 			break
 		}
 	}

@@ -63,14 +63,8 @@ func (m *Member) renamed() bool {
 func (m *Member) abandon(ctx context.Context) {
 	m.transition <- struct{}{}
 	defer func() { <-m.transition }()
-	m.mu.Lock()
-	tps := make([]TP, 0, len(m.partitions))
-	for tp := range m.partitions {
-		tps = append(tps, tp)
-	}
-	m.mu.Unlock()
 	begin := time.Now()
-	_, all := m.markReleasing(tps)
+	_, all := m.markReleasing(m.assigned())
 	if len(all) > 0 {
 		m.drop(all, true)
 	}

@@ -18,14 +18,8 @@ func (m *Member) stop(work context.Context) {
 	m.mu.Unlock()
 	m.transition <- struct{}{} // a revocation under way has the same grace
 	defer func() { <-m.transition }()
-	m.mu.Lock()
-	tps := make([]TP, 0, len(m.partitions))
-	for tp := range m.partitions {
-		tps = append(tps, tp)
-	}
-	m.mu.Unlock()
 	begin := time.Now()
-	ready, all := m.markReleasing(tps)
+	ready, all := m.markReleasing(m.assigned())
 	m.release(work, ready)
 	if len(all) > 0 {
 		m.drop(all, false)

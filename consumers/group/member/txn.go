@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -55,7 +57,7 @@ func (c *Commit) TxnOffsets(ctx context.Context, tx *kgo.Client, transactionalID
 	}
 	resp, err := req.RequestWith(ctx, tx)
 	if err == nil {
-		err = c.txnAnswer(req, resp)
+		err = txnAnswer(req, resp)
 	}
 	return c.m.commitError("commit offsets in a transaction", err)
 }
@@ -70,7 +72,7 @@ func addOffsets(ctx context.Context, tx *kgo.Client, req *kmsg.AddOffsetsToTxnRe
 		if !errors.Is(err, kerr.ConcurrentTransactions) {
 			return err
 		}
-		if sleep(ctx, 20*time.Millisecond) != nil {
+		if pause.Sleep(ctx, 20*time.Millisecond) != nil {
 			return err
 		}
 	}
@@ -104,19 +106,15 @@ func (c *Commit) txnTopics(ctx context.Context, offsets []Offset) ([]kmsg.TxnOff
 	return out, nil
 }
 
-func (c *Commit) txnAnswer(req *kmsg.TxnOffsetCommitRequest, resp *kmsg.TxnOffsetCommitResponse) error {
-	names := make(map[[16]byte]string)
+func txnAnswer(req *kmsg.TxnOffsetCommitRequest, resp *kmsg.TxnOffsetCommitResponse) error {
+	a := make(answer)
 	for _, t := range req.Topics {
-		names[t.TopicID] = t.Topic
+		a[t.TopicID] = t.Topic
 	}
 	var errs []error
 	for _, t := range resp.Topics {
-		name := t.Topic
-		if name == "" {
-			name = names[t.TopicID]
-		}
 		for _, p := range t.Partitions {
-			errs = append(errs, partitionError(TP{name, p.Partition}, p.ErrorCode))
+			errs = append(errs, a.of(t.Topic, t.TopicID, p.Partition, p.ErrorCode))
 		}
 	}
 	return errors.Join(errs...)

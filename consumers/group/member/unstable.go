@@ -3,6 +3,8 @@ package member
 import (
 	"context"
 	"time"
+
+	"millrace/consumers/internal/pause"
 )
 
 // Unsticker is a Work that can end the transaction of a dead member. A commit in an open transaction hides the offsets of its
@@ -26,7 +28,7 @@ func (m *Member) watchUnstable(ctx context.Context, tps []TP) {
 		return
 	}
 	for wait := unstableAfter; ; wait = unstableAgain {
-		if sleep(ctx, wait) != nil {
+		if pause.Sleep(ctx, wait) != nil {
 			return
 		}
 		hidden := m.withoutOffset(tps)

@@ -1,10 +1,10 @@
 package outgoing
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"time"
+
+	"millrace/consumers/internal/check"
 )
 
 // Config is how calls to one dependency are limited.
@@ -66,44 +66,34 @@ func DefaultConfig() Config {
 
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
-	var errs []error
-	between := func(key string, value, least, most int) {
-		if value < least || value > most {
-			errs = append(errs, fmt.Errorf("%s must be from %d to %d, is %d", key, least, most, value))
-		}
-	}
-	atLeast := func(key string, value, least time.Duration) {
-		if value < least {
-			errs = append(errs, fmt.Errorf("%s must be at least %s, is %s", key, least, value))
-		}
-	}
+	var p check.Problems
 	perSecond := func(key string, value float64) {
 		if !(value >= 0) || math.IsInf(value, 0) {
-			errs = append(errs, fmt.Errorf("%s must be a number of calls per second, or 0 for no limit, is %g", key, value))
+			p.Report("%s must be a number of calls per second, or 0 for no limit, is %g", key, value)
 		}
 	}
-	atLeast("timeout", c.Timeout, time.Millisecond)
-	between("concurrency", c.Concurrency, 1, 1<<16)
+	p.AtLeast("timeout", c.Timeout, time.Millisecond)
+	p.Between("concurrency", c.Concurrency, 1, 1<<16)
 	if c.MaxWait < 0 || c.MaxWait > 10*time.Second {
-		errs = append(errs, fmt.Errorf("max_wait must be from 0 to 10s, is %s: what waits inside a call holds a place", c.MaxWait))
+		p.Report("max_wait must be from 0 to 10s, is %s: what waits inside a call holds a place", c.MaxWait)
 	}
 	perSecond("rate", c.Rate)
-	between("burst", c.Burst, 1, math.MaxInt32)
+	p.Between("burst", c.Burst, 1, math.MaxInt32)
 	perSecond("shop_rate", c.ShopRate)
-	between("shop_burst", c.ShopBurst, 1, math.MaxInt32)
-	between("max_shops", c.MaxShops, 1, 1_000_000)
+	p.Between("shop_burst", c.ShopBurst, 1, math.MaxInt32)
+	p.Between("max_shops", c.MaxShops, 1, 1_000_000)
 	b := c.Breaker
-	between("breaker.failures_in_row", b.FailuresInRow, 1, 1_000_000)
-	between("breaker.shop_failures_in_row", b.ShopFailuresInRow, 1, 1_000_000)
+	p.Between("breaker.failures_in_row", b.FailuresInRow, 1, 1_000_000)
+	p.Between("breaker.shop_failures_in_row", b.ShopFailuresInRow, 1, 1_000_000)
 	if !(b.FailureRatio > 0 && b.FailureRatio <= 1) {
-		errs = append(errs, fmt.Errorf("breaker.failure_ratio must be above 0 and at most 1, is %g", b.FailureRatio))
+		p.Report("breaker.failure_ratio must be above 0 and at most 1, is %g", b.FailureRatio)
 	}
-	between("breaker.minimum_calls", b.MinimumCalls, 1, 1_000_000)
-	atLeast("breaker.window", b.Window, 100*time.Millisecond)
-	atLeast("breaker.open_delay", b.OpenDelay, 10*time.Millisecond)
+	p.Between("breaker.minimum_calls", b.MinimumCalls, 1, 1_000_000)
+	p.AtLeast("breaker.window", b.Window, 100*time.Millisecond)
+	p.AtLeast("breaker.open_delay", b.OpenDelay, 10*time.Millisecond)
 	if b.OpenDelayMax < b.OpenDelay {
-		errs = append(errs, fmt.Errorf("breaker.open_delay_max must be at least breaker.open_delay (%s), is %s", b.OpenDelay, b.OpenDelayMax))
+		p.Report("breaker.open_delay_max must be at least breaker.open_delay (%s), is %s", b.OpenDelay, b.OpenDelayMax)
 	}
-	between("breaker.half_open_calls", b.HalfOpenCalls, 1, 1000)
-	return errors.Join(errs...)
+	p.Between("breaker.half_open_calls", b.HalfOpenCalls, 1, 1000)
+	return p.Err()
 }

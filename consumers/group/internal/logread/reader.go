@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -181,13 +183,7 @@ func retriable(err error) bool {
 	return !errors.As(err, &e) || e.Retriable
 }
 
+// sleep waits after the nth failure in a row.
 func sleep(ctx context.Context, n int) error {
-	t := time.NewTimer(min(minBackoff<<min(n-1, 10), maxBackoff))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.Sleep(ctx, min(minBackoff<<min(n-1, 10), maxBackoff))
 }

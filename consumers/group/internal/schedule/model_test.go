@@ -360,7 +360,7 @@ func (w *world) drain() {
 		w.now = w.now.Add(time.Minute)
 		w.s.Advance(w.now)
 	}
-	w.t.Fatalf("not drained: read %d of %d, in queues and rooms %v, stats %+v", w.read, len(w.source), w.p.Outstanding(), w.p.Stats())
+	w.t.Fatalf("not drained: read %d of %d, in queues and rooms %v, stats %+v", w.read, len(w.source), w.p.outstanding(), w.p.Stats())
 }
 
 func (w *world) allSettled() bool {
@@ -397,4 +397,22 @@ func TestSchedulerAgainstAReferenceModel(t *testing.T) {
 			t.Fatalf("left: %+v", st)
 		}
 	})
+}
+
+// outstanding lists the events that p has in queues and rooms.
+func (p *Partition) outstanding() []int64 {
+	var out []int64
+	for _, k := range p.keys {
+		for _, it := range k.queue {
+			out = append(out, it.Offset)
+		}
+		for _, it := range k.aside {
+			out = append(out, it.Offset)
+		}
+		for _, e := range append(slices.Clone(k.room), k.late...) {
+			out = append(out, e.offset)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

@@ -1,9 +1,6 @@
 package schedule
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Classes is how many classes there are.
 const Classes = 3
@@ -203,22 +200,4 @@ func (s *Scheduler) Dead(it *Item, park bool, now time.Time) {
 	}
 	s.settle(p, k, now)
 	s.admit(p, now)
-}
-
-// Outstanding lists the items that p has in its queues, for tests.
-func (p *Partition) Outstanding() []int64 {
-	var out []int64
-	for _, k := range p.keys {
-		for _, it := range k.queue {
-			out = append(out, it.Offset)
-		}
-		for _, it := range k.aside {
-			out = append(out, it.Offset)
-		}
-		for _, e := range append(slices.Clone(k.room), k.late...) {
-			out = append(out, e.offset)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/consumers/internal/pause"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -27,7 +29,7 @@ func (p *Producer) ensure(ctx context.Context) error {
 		if n == 1 && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "initialise transactional producer: trying again", "transactional_id", p.id, "err", err)
 		}
-		if sleep(ctx, backoff(n)) != nil {
+		if pause.Sleep(ctx, backoff(n)) != nil {
 			return fmt.Errorf("initialise transactional id %s: %w: %w", p.id, ctx.Err(), reason)
 		}
 	}
@@ -60,14 +62,3 @@ func (p *Producer) discard() {
 
 // backoff is the wait after the nth failure in a row.
 func backoff(n int) time.Duration { return min(minBackoff<<min(n-1, 10), maxBackoff) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

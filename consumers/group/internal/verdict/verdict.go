@@ -1,0 +1,45 @@
+// Package verdict is what a handler's error means to the runtime.
+package verdict
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind is a meaning.
+type Kind uint8
+
+// The kinds; any other error is a failure that is tried again.
+const (
+	Skip Kind = iota + 1
+	Permanent
+	NotReady
+	Unavailable
+)
+
+// Error is an error with a meaning.
+type Error struct {
+	Kind   Kind
+	After  time.Duration // of NotReady and Unavailable
+	Reason string        // of Skip
+	Err    error         // of all others
+}
+
+func (v *Error) Error() string {
+	if v.Err != nil {
+		return v.Err.Error()
+	}
+	return v.Reason
+}
+
+// Unwrap returns why.
+func (v *Error) Unwrap() error { return v.Err }
+
+// Of returns the outermost verdict in err, or nil.
+func Of(err error) *Error {
+	var v *Error
+	if errors.As(err, &v) {
+		return v
+	}
+	return nil
+}
