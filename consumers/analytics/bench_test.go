@@ -12,19 +12,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/consumers/analytics/database"
+	"millrace/consumers/analytics/database/databasetest"
 	"millrace/deploy/embedded/enginetest"
 )
 
-func benchDB(b *testing.B) *DB {
+func benchDB(b *testing.B) *database.DB {
 	b.Helper()
-	c := DefaultClickHouseConfig()
+	c := database.DefaultConfig()
 	c.URL = enginetest.Start(b).URL
 	db, err := c.Open()
 	if err != nil {
 		b.Fatalf("Open() error: %v", err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
-	if _, err := Migrate(b.Context(), db, quiet()); err != nil {
+	if _, err := database.Migrate(b.Context(), db, databasetest.Quiet()); err != nil {
 		b.Fatalf("Migrate() error: %v", err)
 	}
 	return db

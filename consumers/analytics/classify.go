@@ -31,10 +31,8 @@ func (f failure) everywhere() bool { return f != failOther }
 const (
 	codeNoSuchColumn     = 16
 	codeTypeMismatch     = 53
-	codeTableExists      = 57
 	codeUnknownTable     = 60
 	codeUnknownDatabase  = 81
-	codeDatabaseExists   = 82
 	codeTimeoutExceeded  = 159
 	codeTableReadOnly    = 242
 	codeReadonly         = 164
@@ -77,10 +75,4 @@ func classify(err error) failure {
 	default:
 		return failOther
 	}
-}
-
-// createdMeanwhile reports whether a CREATE … IF NOT EXISTS lost a race against another runner.
-func createdMeanwhile(err error) bool {
-	var exception *clickhouse.Exception
-	return errors.As(err, &exception) && (exception.Code == codeTableExists || exception.Code == codeDatabaseExists)
 }

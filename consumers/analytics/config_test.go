@@ -10,21 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/analytics/database"
 	"millrace/consumers/internal/pause"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"millrace/consumers/group/member"
-	"millrace/schemas/secret"
 )
 
 func TestDefaultConfigurationsAreValid(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Errorf("DefaultConfig().Validate() error: %v", err)
-	}
-	if err := DefaultClickHouseConfig().Validate(); err != nil {
-		t.Errorf("DefaultClickHouseConfig().Validate() error: %v", err)
 	}
 }
 
@@ -50,80 +47,8 @@ func TestEverySettingThatCanBeWrongIsReportedWithItsKey(t *testing.T) {
 	}
 }
 
-func TestClickHouseURLs(t *testing.T) {
-	for url, want := range map[string]endpoint{
-		"http://127.0.0.1:8123":     {address: "127.0.0.1:8123"},
-		"http://ch":                 {address: "ch:8123"},
-		"https://ch/proxy":          {address: "ch:8443", path: "/proxy", tls: true},
-		"clickhouse://ch":           {address: "ch:9000", native: true},
-		"clickhouses://[::1]:1234/": {address: "[::1]:1234", native: true, tls: true},
-	} {
-		c := DefaultClickHouseConfig()
-		c.URL = url
-		if got, err := c.endpoint(); err != nil || got != want {
-			t.Errorf("endpoint(%s) = %+v, %v; want %+v", url, got, err, want)
-		}
-		db, err := c.Open()
-		if err != nil {
-			t.Errorf("Open(%s) error: %v", url, err)
-			continue
-		}
-		if err := db.Close(); err != nil {
-			t.Errorf("Close() error: %v", err)
-		}
-	}
-}
-
-func TestClickHouseConfigReportsEveryProblemAndNoSecret(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(c *ClickHouseConfig)
-		want   string
-	}{
-		"no scheme":          {func(c *ClickHouseConfig) { c.URL = "127.0.0.1:8123" }, "url "},
-		"another scheme":     {func(c *ClickHouseConfig) { c.URL = "ftp://x" }, "url must begin with"},
-		"no host":            {func(c *ClickHouseConfig) { c.URL = "http://" }, "url has no host"},
-		"credentials in it":  {func(c *ClickHouseConfig) { c.URL = "http://me:hush@x" }, "url must not hold credentials"},
-		"unreadable":         {func(c *ClickHouseConfig) { c.URL = "http://me:hush@x:%zz" }, "url is not a URL"},
-		"a query":            {func(c *ClickHouseConfig) { c.URL = "http://x?a=b" }, "url must not have a query"},
-		"a native path":      {func(c *ClickHouseConfig) { c.URL = "clickhouse://x/db" }, "url must not have a path"},
-		"database":           {func(c *ClickHouseConfig) { c.Database = "a-b" }, "database: "},
-		"compression":        {func(c *ClickHouseConfig) { c.Compression = "rar" }, "compression must be"},
-		"dial timeout":       {func(c *ClickHouseConfig) { c.DialTimeout = 0 }, "dial_timeout must be"},
-		"half a certificate": {func(c *ClickHouseConfig) { c.URL = "https://x"; c.TLS.CertFile = "x" }, "tls.cert_file and tls.key_file"},
-		"tls without tls":    {func(c *ClickHouseConfig) { c.TLS.CAFile = "x" }, "tls is set"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := DefaultClickHouseConfig()
-			tc.change(&c)
-			err := c.Validate()
-			if err == nil || !strings.HasPrefix(err.Error(), tc.want) {
-				t.Errorf("Validate() error = %v, want %q", err, tc.want)
-			}
-			if err != nil && strings.Contains(err.Error(), "hush") {
-				t.Errorf("the error shows the password: %v", err)
-			}
-			if _, err := c.Open(); err == nil {
-				t.Error("Open() accepted it")
-			}
-		})
-	}
-	c := DefaultClickHouseConfig()
-	c.Password = secret.Secret("hush")
-	if text := fmt.Sprintf("%+v", c); strings.Contains(text, "hush") {
-		t.Errorf("the password shows: %s", text)
-	}
-}
-
-func TestOpenNamesTheTLSFileThatItCannotRead(t *testing.T) {
-	c := DefaultClickHouseConfig()
-	c.URL, c.TLS.CAFile = "https://x", "/nonexistent/ca.pem"
-	if _, err := c.Open(); err == nil || !strings.Contains(err.Error(), "tls.ca_file") {
-		t.Errorf("Open() error = %v, want it to name tls.ca_file", err)
-	}
-}
-
 func TestNewRefusesWhatCannotRun(t *testing.T) {
-	ok := Deps{ClickHouse: &DB{}, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry()}
+	ok := Deps{ClickHouse: &database.DB{}, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry()}
 	if _, err := New(DefaultConfig(), ok); err != nil {
 		t.Errorf("New() error: %v", err)
 	}

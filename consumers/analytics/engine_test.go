@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/consumers/analytics/database"
+	"millrace/consumers/analytics/database/databasetest"
 	"millrace/deploy/embedded/enginetest"
 	"millrace/schemas"
 )
@@ -27,7 +29,7 @@ func version(partition int32, id string, order, revision int, topic string) *kgo
 	return event(partition, id, topic, fmt.Sprint("order/", order), body)
 }
 
-func store1(t *testing.T, db *DB, token string, records ...*kgo.Record) {
+func store1(t *testing.T, db *database.DB, token string, records ...*kgo.Record) {
 	t.Helper()
 	b := newBlock(len(records))
 	for i, r := range records {
@@ -46,8 +48,8 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 
 	t.Run("keeps every sample body byte for byte", func(t *testing.T) {
 		paths, topics := sampleBodies(t)
-		db := open(t, e)
-		mustMigrate(t, db)
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
 		var records []*kgo.Record
 		for i, path := range paths {
 			body, err := os.ReadFile(path)
@@ -57,7 +59,7 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 			records = append(records, event(0, path, topics[i], "shop", string(body)))
 		}
 		store1(t, db, "samples", records...)
-		rows, err := db.conn.Query(t.Context(), "SELECT id, body FROM "+db.quoted+".events")
+		rows, err := db.Conn().Query(t.Context(), "SELECT id, body FROM "+db.Quoted()+".events")
 		if err != nil {
 			t.Fatalf("Query() error: %v", err)
 		}
@@ -81,8 +83,8 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 	})
 
 	t.Run("keeps every column exactly", func(t *testing.T) {
-		db := open(t, e)
-		mustMigrate(t, db)
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
 		body := `{"name":"#1","test":true,"currency":"USD","total_price":"99999999999999.9999","current_total_price":-0.5,"subtotal_price":23600,"total_tax":"0.0001","total_discounts":"7",` +
 			`"financial_status":"paid","fulfillment_status":"partial","customer":{"id":18446744073709551615},"created_at":"2021-12-31T19:00:00-05:00","updated_at":"2024-09-17T08:15:13.280Z","cancelled_at":"9999-01-01T00:00:00Z","x":"a` + "\x00\n\xff" + `"}`
 		ev := schemas.Event{
@@ -92,7 +94,7 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 		r := &kgo.Record{Topic: ordersTopic, Partition: 3, Value: []byte(body), Headers: schemas.AppendHeaders([]kgo.RecordHeader(nil), &ev)}
 		store1(t, db, "one", r)
 		var got string
-		scan(t, db, `SELECT concatWithSeparator('|', id, type, shop, shopify_topic, subject, entity_kind, entity_id, toString(time), toString(received_time), content_type, event_id, api_version, partition_key, trace_parent,
+		databasetest.Scan(t, db, `SELECT concatWithSeparator('|', id, type, shop, shopify_topic, subject, entity_kind, entity_id, toString(time), toString(received_time), content_type, event_id, api_version, partition_key, trace_parent,
 			toString(order_id), toString(customer_id), name, currency, toString(total_price), toString(current_total_price), toString(subtotal_price), toString(total_tax), toString(total_discounts), financial_status, fulfillment_status,
 			toString(test), toString(created_at), toString(updated_at), toString(cancelled_at), _topic, toString(_partition), toString(_offset)) FROM %.events`, &got)
 		want := "w|com.shopify.orders.updated|a.myshopify.com|orders/updated|order/9007199254740993|order|9007199254740993|2026-03-30 14:30:00.123456789|2026-03-30 14:30:01.987654321|application/json|e|2026-10|k|t|" +
@@ -101,31 +103,31 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 			t.Errorf("row =\n%s\nwant\n%s", got, want)
 		}
 		var stored string
-		if scan(t, db, "SELECT body FROM %.events", &stored); stored != body {
+		if databasetest.Scan(t, db, "SELECT body FROM %.events", &stored); stored != body {
 			t.Errorf("body = %q, want %q", stored, body)
 		}
 	})
 
 	t.Run("drops a repeated token in events and in orders", func(t *testing.T) {
-		db := open(t, e)
-		mustMigrate(t, db)
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
 		records := []*kgo.Record{version(0, "a", 1, 1, "orders/create"), version(0, "b", 2, 1, "orders/create")}
 		store1(t, db, "t/0/0-2", records...)
 		store1(t, db, "t/0/0-2", records...)
 		for _, table := range []string{"events", "orders"} {
-			if got := count(t, db, "SELECT count() FROM %."+table); got != 2 {
+			if got := databasetest.Count(t, db, "SELECT count() FROM %."+table); got != 2 {
 				t.Errorf("%d rows in %s after the same insert twice, want 2", got, table)
 			}
 		}
 		store1(t, db, "t/0/2-4", records...)
-		if got := count(t, db, "SELECT count() FROM %.events"); got != 4 {
+		if got := databasetest.Count(t, db, "SELECT count() FROM %.events"); got != 4 {
 			t.Errorf("%d rows after another token, want 4", got)
 		}
 	})
 
 	t.Run("shows of each order its newest version whatever the order of arrival", func(t *testing.T) {
-		db := open(t, e)
-		mustMigrate(t, db)
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
 		before, after := version(0, "f", 3, 5, "orders/updated"), version(0, "tie", 3, 5, "orders/paid") // the same updated_at
 		store1(t, db, "1",
 			version(0, "a", 1, 3, "orders/updated"), version(0, "b", 1, 1, "orders/create"), version(0, "c", 1, 2, "orders/paid"), version(0, "a", 1, 3, "orders/updated"),
@@ -137,26 +139,26 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 		)
 		store1(t, db, "2", version(0, "j", 2, 59, "orders/updated")) // comes after the deletion, looks newer
 		var got string
-		scan(t, db, "SELECT arrayStringConcat(arraySort(groupArray(concat(toString(order_id), ' ', toString(total_price), ' ', shopify_topic, ' ', toString(customer_id)))), '; ') FROM %.orders_current", &got)
+		databasetest.Scan(t, db, "SELECT arrayStringConcat(arraySort(groupArray(concat(toString(order_id), ' ', toString(total_price), ' ', shopify_topic, ' ', toString(customer_id)))), '; ') FROM %.orders_current", &got)
 		if want := "1 3.25 orders/updated 9007199254740993; 3 5.25 orders/paid 9007199254740993"; got != want {
 			t.Errorf("orders_current = %s, want %s", got, want)
 		}
-		mustExec(t, db, "OPTIMIZE TABLE %.orders FINAL")
-		if got := count(t, db, "SELECT count() FROM %.orders_current"); got != 2 {
+		databasetest.Exec(t, db, "OPTIMIZE TABLE %.orders FINAL")
+		if got := databasetest.Count(t, db, "SELECT count() FROM %.orders_current"); got != 2 {
 			t.Errorf("%d orders after a merge, want 2: the deletion must outlive it", got)
 		}
 		var shop, currency string
 		var orders uint64
 		var revenue string
-		scan(t, db, "SELECT shop, currency, count(), toString(sum(total_price)) FROM %.orders_current GROUP BY shop, currency", &shop, &currency, &orders, &revenue)
+		databasetest.Scan(t, db, "SELECT shop, currency, count(), toString(sum(total_price)) FROM %.orders_current GROUP BY shop, currency", &shop, &currency, &orders, &revenue)
 		if shop != "acme.myshopify.com" || currency != "USD" || orders != 2 || revenue != "8.5" {
 			t.Errorf("orders and revenue = %s %s %d %s, want acme USD 2 8.5", shop, currency, orders, revenue)
 		}
 	})
 
 	t.Run("takes a batch that spans more months than a server allows by default", func(t *testing.T) {
-		db := open(t, e)
-		mustMigrate(t, db)
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
 		var records []*kgo.Record
 		for m := range 150 {
 			at := time.Date(2010, time.Month(1+m), 1, 0, 0, 0, 0, time.UTC)
@@ -164,17 +166,17 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 			records = append(records, &kgo.Record{Topic: ordersTopic, Value: []byte("{}"), Headers: schemas.AppendHeaders([]kgo.RecordHeader(nil), &ev)})
 		}
 		store1(t, db, "months", records...)
-		if got := count(t, db, "SELECT count() FROM %.events"); got != 150 {
+		if got := databasetest.Count(t, db, "SELECT count() FROM %.events"); got != 150 {
 			t.Errorf("%d rows, want 150", got)
 		}
 	})
 
 	t.Run("finds Kafka's coordinates by the projection", func(t *testing.T) {
-		db := open(t, e)
-		mustMigrate(t, db)
-		mustExec(t, db, "INSERT INTO %.events (id, shop, received_time, _topic, _partition, _offset) "+
+		db := databasetest.Open(t, e)
+		databasetest.Migrate(t, db)
+		databasetest.Exec(t, db, "INSERT INTO %.events (id, shop, received_time, _topic, _partition, _offset) "+
 			"SELECT toString(number), toString(modulo(number, 100)), now64(9), 'shopify.orders', modulo(number, 6), number FROM numbers(100000)")
-		rows, err := db.conn.Query(t.Context(), "EXPLAIN SELECT count() FROM "+db.quoted+".events WHERE _topic = 'shopify.orders' AND _partition = 0 AND _offset >= 0 AND _offset < 10")
+		rows, err := db.Conn().Query(t.Context(), "EXPLAIN SELECT count() FROM "+db.Quoted()+".events WHERE _topic = 'shopify.orders' AND _partition = 0 AND _offset >= 0 AND _offset < 10")
 		if err != nil {
 			t.Fatalf("EXPLAIN: %v", err)
 		}
@@ -198,8 +200,8 @@ func TestTheStoreOnTheEngine(t *testing.T) {
 func TestTwentyThousandEventsSurviveTheDeathOfTheEngine(t *testing.T) {
 	const orderCount, perOrder, partitions = 2000, 10, 6
 	e := enginetest.Start(t)
-	db := open(t, e)
-	mustMigrate(t, db)
+	db := databasetest.Open(t, e)
+	databasetest.Migrate(t, db)
 	outside(t, partitions, func(w *world) {
 		cfg := DefaultConfig()
 		cfg.BatchRows, cfg.BatchLinger, cfg.RetryBackoffMax = 300, 50*time.Millisecond, time.Second
@@ -255,17 +257,17 @@ func TestTwentyThousandEventsSurviveTheDeathOfTheEngine(t *testing.T) {
 				time.Sleep(50 * time.Millisecond)
 			}
 		}
-		if got := count(t, db, "SELECT uniqExact(_partition, _offset) FROM %.events"); got != sent {
+		if got := databasetest.Count(t, db, "SELECT uniqExact(_partition, _offset) FROM %.events"); got != sent {
 			t.Errorf("%d distinct records of %d sent: lost %d", got, sent, sent-got)
 		}
-		t.Logf("%d records sent, %d rows, %d retries of inserts", sent, count(t, db, "SELECT count() FROM %.events"), int(value(t, s.metrics.insertFailures.WithLabelValues(string(failUnavailable)))))
-		if got := count(t, db, "SELECT uniqExact(id) FROM %.events"); got != len(want) {
+		t.Logf("%d records sent, %d rows, %d retries of inserts", sent, databasetest.Count(t, db, "SELECT count() FROM %.events"), int(value(t, s.metrics.insertFailures.WithLabelValues(string(failUnavailable)))))
+		if got := databasetest.Count(t, db, "SELECT uniqExact(id) FROM %.events"); got != len(want) {
 			t.Errorf("%d distinct webhooks, want %d", got, len(want))
 		}
-		if got := count(t, db, "SELECT count() FROM %.orders_current"); got != orderCount-orderCount/50 {
+		if got := databasetest.Count(t, db, "SELECT count() FROM %.orders_current"); got != orderCount-orderCount/50 {
 			t.Errorf("%d current orders, want %d", got, orderCount-orderCount/50)
 		}
-		if got := count(t, db, "SELECT count() FROM %.orders_current WHERE total_price != 9.25"); got != 0 {
+		if got := databasetest.Count(t, db, "SELECT count() FROM %.orders_current WHERE total_price != 9.25"); got != 0 {
 			t.Errorf("%d orders do not show their newest version", got)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/consumers/analytics/database"
 	"millrace/consumers/group/member"
 	"millrace/schemas"
 )
@@ -318,7 +319,7 @@ func TestARunWaitsForClickHouseBeforeItJoinsTheGroup(t *testing.T) {
 func TestARunRefusesTablesThatAreNotItsOwn(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		t := w.t
-		for _, final := range []error{ErrSchemaPending, ErrSchemaDrift, ErrSchemaNewer} {
+		for _, final := range []error{database.ErrSchemaPending, database.ErrSchemaDrift, database.ErrSchemaNewer} {
 			s := w.start(testConfig(), &fakeStore{onCheck: func(int) error { return fmt.Errorf("check: %w", final) }})
 			if err := s.wait(); !errors.Is(err, final) {
 				t.Errorf("Run() error = %v, want %v", err, final)

@@ -72,7 +72,7 @@ func (s *Sink) insertMissing(ctx context.Context, b *batch, rows *block, n int) 
 // offsets returns the offsets of the batch's range that have a row.
 func (s clickHouseStore) offsets(ctx context.Context, b bounds) ([]uint64, error) {
 	var found []uint64
-	rows, err := s.db.conn.Query(ctx, "SELECT DISTINCT _offset FROM "+s.db.quoted+".events WHERE _topic = ? AND _partition = ? AND _offset >= ? AND _offset < ?",
+	rows, err := s.db.Conn().Query(ctx, "SELECT DISTINCT _offset FROM "+s.db.Quoted()+".events WHERE _topic = ? AND _partition = ? AND _offset >= ? AND _offset < ?",
 		b.topic, b.partition, b.start, b.end)
 	if err != nil {
 		return nil, fmt.Errorf("read back %s: %w", b.token(), err)

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
 
+	"millrace/consumers/analytics/database"
 	"millrace/consumers/group/member"
 )
 
@@ -25,8 +26,8 @@ var errDrainGrace = errors.New("stop grace is over")
 
 // Deps is what the program hands to a Sink.
 type Deps struct {
-	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks that bear several clients; not group or topics
-	ClickHouse *DB       // from ClickHouseConfig.Open; the caller closes it after Run
+	Kafka      []kgo.Opt    // connection: seed brokers, TLS, SASL, hooks that bear several clients; not group or topics
+	ClickHouse *database.DB // from database.Config.Open; the caller closes it after Run
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -96,7 +97,7 @@ func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 }
 
 // Run joins the group and moves records until ctx ends, then inserts what it holds within the stop grace, commits and leaves; it
-// returns nil then. While ClickHouse is away it waits. Errors: ErrSchemaPending, ErrSchemaDrift or ErrSchemaNewer when the
+// returns nil then. While ClickHouse is away it waits. Errors: those of database.Check for which waiting does not help, when the
 // tables are not this program's; those of member.Member.Run.
 func (s *Sink) Run(ctx context.Context) error {
 	if err := s.awaitStore(ctx); err != nil {
@@ -131,7 +132,7 @@ func (s *Sink) awaitStore(ctx context.Context) error {
 			s.metrics.up.Set(1)
 			return nil
 		}
-		if final(err) {
+		if database.Final(err) {
 			return err
 		}
 		s.metrics.up.Set(0)

@@ -2,16 +2,17 @@ package analytics
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"millrace/consumers/analytics/database"
 )
 
 // store is where rows go.
 type store interface {
-	// check returns nil when inserts can be expected to work. ErrSchema… are final; any other error may pass.
+	// check returns nil when inserts can be expected to work. database.Final tells which errors stay; any other error may pass.
 	check(ctx context.Context) error
 	// insert stores all rows, or returns an error after which none, some or all of them may be there. It may be called again
 	// with the same block and token, also after the first call has in fact succeeded: rows that are there already are then
@@ -22,26 +23,10 @@ type store interface {
 }
 
 type clickHouseStore struct {
-	db *DB
+	db *database.DB
 }
 
-func (s clickHouseStore) check(ctx context.Context) error {
-	states, err := Status(ctx, s.db)
-	if err != nil {
-		return err
-	}
-	for _, m := range states {
-		if m.AppliedAt.IsZero() {
-			return fmt.Errorf("%w: migration %04d_%s is not applied to database %s; run millrace clickhouse migrate", ErrSchemaPending, m.Version, m.Name, s.db.database)
-		}
-	}
-	return nil
-}
-
-// final reports whether waiting cannot help.
-func final(err error) bool {
-	return errors.Is(err, ErrSchemaPending) || errors.Is(err, ErrSchemaDrift) || errors.Is(err, ErrSchemaNewer)
-}
+func (s clickHouseStore) check(ctx context.Context) error { return database.Check(ctx, s.db) }
 
 // insertSettings are pinned on each insert, whatever the server's profile says: a retry is recognised only when it is cut
 // into the same blocks as the first try.
@@ -68,7 +53,7 @@ func (s clickHouseStore) insert(ctx context.Context, b *block, token string) err
 		types[i] = clickhouse.ColumnNameAndType{Name: c.name, Type: c.wire}
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings(token)), clickhouse.WithColumnNamesAndTypes(types))
-	batch, err := s.db.conn.PrepareBatch(ctx, "INSERT INTO "+s.db.quoted+".events ("+strings.Join(names, ", ")+")")
+	batch, err := s.db.Conn().PrepareBatch(ctx, "INSERT INTO "+s.db.Quoted()+".events ("+strings.Join(names, ", ")+")")
 	if err != nil {
 		return fmt.Errorf("prepare insert %s: %w", token, err)
 	}

@@ -1,5 +1,5 @@
 // Package ddl holds the ClickHouse schema as numbered SQL files and reads them. It opens no connection: the runner that
-// applies them is consumers/analytics.Migrate. (The folder is not called clickhouse because every importer also imports a
+// applies them is consumers/database.Migrate. (The folder is not called clickhouse because every importer also imports a
 // client library of that name.)
 //
 // A file is applied once and never edited afterwards: its checksum is recorded in the database. A change is a new file.

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"millrace/cmd/millrace/config"
-	"millrace/consumers/analytics"
+	"millrace/consumers/analytics/database"
 )
 
 func (a *app) clickhouseCommand() *cobra.Command {
@@ -30,8 +30,8 @@ func (a *app) clickhouseMigrate() *cobra.Command {
 	}
 	s := a.use(cmd, []string{"clickhouse", "log"}, nil, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withClickHouse(s, func(db *analytics.DB, cfg config.Config) error {
-			applied, err := analytics.Migrate(cmd.Context(), db, analytics.MigrateOptions{Logger: newLogger(cfg.Log, a.p.Stderr)})
+		return withClickHouse(s, func(db *database.DB, cfg config.Config) error {
+			applied, err := database.Migrate(cmd.Context(), db, database.MigrateOptions{Logger: newLogger(cfg.Log, a.p.Stderr)})
 			if printErr := printMigrations(a.p.Stdout, applied); printErr != nil {
 				return errors.Join(err, printErr)
 			}
@@ -56,12 +56,12 @@ func (a *app) clickhouseStatus() *cobra.Command {
 	}
 	s := a.use(cmd, []string{"clickhouse", "log"}, nil, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withClickHouse(s, func(db *analytics.DB, _ config.Config) error {
-			states, err := analytics.Status(cmd.Context(), db)
+		return withClickHouse(s, func(db *database.DB, _ config.Config) error {
+			states, err := database.Status(cmd.Context(), db)
 			if printErr := printMigrations(a.p.Stdout, states); printErr != nil {
 				return errors.Join(err, printErr)
 			}
-			if errors.Is(err, analytics.ErrSchemaDrift) || errors.Is(err, analytics.ErrSchemaNewer) {
+			if errors.Is(err, database.ErrSchemaDrift) || errors.Is(err, database.ErrSchemaNewer) {
 				return differences(a.p.Stderr, err.Error())
 			}
 			if err != nil {
@@ -79,7 +79,7 @@ func (a *app) clickhouseStatus() *cobra.Command {
 }
 
 // withClickHouse reads the configuration and hands out a pool for as long as do runs.
-func withClickHouse(s *settings, do func(*analytics.DB, config.Config) error) (err error) {
+func withClickHouse(s *settings, do func(*database.DB, config.Config) error) (err error) {
 	l, err := s.checked()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func withClickHouse(s *settings, do func(*analytics.DB, config.Config) error) (e
 	return do(db, l.Config)
 }
 
-func printMigrations(out io.Writer, states []analytics.MigrationState) error {
+func printMigrations(out io.Writer, states []database.MigrationState) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range states {
 		applied := "pending"
@@ -113,7 +113,7 @@ func differences(out io.Writer, text string) error {
 }
 
 // migrateWhenThere waits for ClickHouse to answer, for as long as ctx lasts, and brings its tables up to date.
-func migrateWhenThere(ctx context.Context, db *analytics.DB, o analytics.MigrateOptions) error {
+func migrateWhenThere(ctx context.Context, db *database.DB, o database.MigrateOptions) error {
 	const every = 200 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -124,6 +124,6 @@ func migrateWhenThere(ctx context.Context, db *analytics.DB, o analytics.Migrate
 		case <-tick.C:
 		}
 	}
-	_, err := analytics.Migrate(ctx, db, o)
+	_, err := database.Migrate(ctx, db, o)
 	return err
 }

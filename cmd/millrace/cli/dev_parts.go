@@ -14,7 +14,7 @@ import (
 
 	"millrace/cmd/millrace/supervise"
 	"millrace/cmd/storesim/sim"
-	"millrace/consumers/analytics"
+	"millrace/consumers/analytics/database"
 	"millrace/deploy/embedded"
 	"millrace/deploy/embedded/engine"
 	"millrace/deploy/embedded/fetch"
@@ -50,7 +50,7 @@ func (d *dev) start(ctx context.Context) error {
 		clickHouse,
 		{Name: "topics", Prepare: func(ctx context.Context) error { return d.applyTopics(ctx) }},
 		{Name: "tables", Prepare: func(ctx context.Context) error {
-			return migrateWhenThere(ctx, db, analytics.MigrateOptions{Logger: d.log})
+			return migrateWhenThere(ctx, db, database.MigrateOptions{Logger: d.log})
 		}},
 		{Name: "analytics", Run: sink.Run},
 	}

@@ -9,6 +9,7 @@ import (
 
 	"millrace/cmd/millrace/supervise"
 	"millrace/consumers/analytics"
+	"millrace/consumers/analytics/database"
 	"millrace/ingest"
 	"millrace/schemas"
 )
@@ -101,7 +102,7 @@ func (a *app) consumeAnalytics() *cobra.Command {
 }
 
 // sink builds the consumer that fills ClickHouse.
-func (s *service) sink(db *analytics.DB) (*analytics.Sink, error) {
+func (s *service) sink(db *database.DB) (*analytics.Sink, error) {
 	options, err := kafkaOptions(s.cfg.Kafka, s.log, s.registry, "analytics")
 	if err != nil {
 		return nil, err

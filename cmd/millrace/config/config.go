@@ -10,6 +10,7 @@ import (
 
 	"millrace/cmd/millrace/admin"
 	"millrace/consumers/analytics"
+	"millrace/consumers/analytics/database"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/ingest"
@@ -19,16 +20,16 @@ import (
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
-	Kafka         kafkaconn.Config           `mapstructure:"kafka"`
-	Topics        schemas.PlanOptions        `mapstructure:"topics"`
-	ClickHouse    analytics.ClickHouseConfig `mapstructure:"clickhouse"`
-	Ingest        ingest.Config              `mapstructure:"ingest"`
-	Analytics     analytics.Config           `mapstructure:"analytics"`
-	Inventory     inventory.Config           `mapstructure:"inventory"`
-	Notifications notifications.Config       `mapstructure:"notifications"`
-	Admin         admin.Config               `mapstructure:"admin"`
-	Log           Log                        `mapstructure:"log"`
-	Dev           Dev                        `mapstructure:"dev"`
+	Kafka         kafkaconn.Config     `mapstructure:"kafka"`
+	Topics        schemas.PlanOptions  `mapstructure:"topics"`
+	ClickHouse    database.Config      `mapstructure:"clickhouse"`
+	Ingest        ingest.Config        `mapstructure:"ingest"`
+	Analytics     analytics.Config     `mapstructure:"analytics"`
+	Inventory     inventory.Config     `mapstructure:"inventory"`
+	Notifications notifications.Config `mapstructure:"notifications"`
+	Admin         admin.Config         `mapstructure:"admin"`
+	Log           Log                  `mapstructure:"log"`
+	Dev           Dev                  `mapstructure:"dev"`
 }
 
 // Log is how the program logs. Logs go to the standard error output.
@@ -92,7 +93,7 @@ func Default() Config {
 	return Config{
 		Kafka:         kafkaconn.DefaultConfig(),
 		Topics:        schemas.DefaultPlanOptions(),
-		ClickHouse:    analytics.DefaultClickHouseConfig(),
+		ClickHouse:    database.DefaultConfig(),
 		Ingest:        ingest.DefaultConfig(),
 		Analytics:     analytics.DefaultConfig(),
 		Inventory:     inventory.DefaultConfig(),

@@ -1,4 +1,4 @@
-package analytics
+package database
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type DB struct {
 //
 // The session's database is left at the server's default and every statement names its database, because the configured
 // one does not exist before the first migration and a server refuses a session in a database that is not there.
-func (c ClickHouseConfig) Open() (*DB, error) {
+func (c Config) Open() (*DB, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
@@ -73,6 +73,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Conn is the pool, for statements; they name their tables with Quoted.
+func (db *DB) Conn() driver.Conn { return db.conn }
+
+// Quoted is the name of the database as it stands in statements.
+func (db *DB) Quoted() string { return db.quoted }
 
 // Database returns the name of the database.
 func (db *DB) Database() string { return db.database }

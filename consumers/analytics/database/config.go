@@ -1,4 +1,4 @@
-package analytics
+package database
 
 import (
 	"crypto/tls"
@@ -14,20 +14,20 @@ import (
 	"millrace/schemas/secret"
 )
 
-// ClickHouseConfig is the section "clickhouse": how to reach the server and where the tables live.
-type ClickHouseConfig struct {
-	URL         string              `mapstructure:"url" help:"Server address: http://host:8123, https://host:8443, clickhouse://host:9000 (native) or clickhouses://host:9440 (native over TLS); without credentials in it."`
-	Database    string              `mapstructure:"database" help:"Database of the tables; letters, digits and underscores; created by the migrations where it is missing."`
-	User        string              `mapstructure:"user" help:"User name; empty means the server's user default."`
-	Password    secret.Secret       `mapstructure:"password" help:"Password of the user; empty means none."`
-	Compression string              `mapstructure:"compression" help:"Compression between program and server: lz4, zstd or none."`
-	DialTimeout time.Duration       `mapstructure:"dial_timeout" help:"Longest wait for a connection, e.g. 5s; at least 100ms."`
-	Fsync       bool                `mapstructure:"fsync" help:"Force every inserted part to disk before the insert is acknowledged: what is committed then survives a power loss of the server, at the price of slower inserts."`
-	TLS         ClickHouseTLSConfig `mapstructure:"tls"`
+// Config is the section "clickhouse": how to reach the server and where the tables live.
+type Config struct {
+	URL         string        `mapstructure:"url" help:"Server address: http://host:8123, https://host:8443, clickhouse://host:9000 (native) or clickhouses://host:9440 (native over TLS); without credentials in it."`
+	Database    string        `mapstructure:"database" help:"Database of the tables; letters, digits and underscores; created by the migrations where it is missing."`
+	User        string        `mapstructure:"user" help:"User name; empty means the server's user default."`
+	Password    secret.Secret `mapstructure:"password" help:"Password of the user; empty means none."`
+	Compression string        `mapstructure:"compression" help:"Compression between program and server: lz4, zstd or none."`
+	DialTimeout time.Duration `mapstructure:"dial_timeout" help:"Longest wait for a connection, e.g. 5s; at least 100ms."`
+	Fsync       bool          `mapstructure:"fsync" help:"Force every inserted part to disk before the insert is acknowledged: what is committed then survives a power loss of the server, at the price of slower inserts."`
+	TLS         TLSConfig     `mapstructure:"tls"`
 }
 
-// ClickHouseTLSConfig applies to https and clickhouses URLs.
-type ClickHouseTLSConfig struct {
+// TLSConfig applies to https and clickhouses URLs.
+type TLSConfig struct {
 	CAFile             string `mapstructure:"ca_file" help:"PEM file of the authorities to trust; empty means the system's."`
 	CertFile           string `mapstructure:"cert_file" help:"PEM file of the client certificate; empty means none; needs key_file."`
 	KeyFile            string `mapstructure:"key_file" help:"PEM file of the client certificate's key; needs cert_file."`
@@ -35,9 +35,9 @@ type ClickHouseTLSConfig struct {
 	InsecureSkipVerify bool   `mapstructure:"insecure_skip_verify" help:"Accept any server certificate; for trials only, the connection can then be intercepted."`
 }
 
-// DefaultClickHouseConfig is a server on this machine.
-func DefaultClickHouseConfig() ClickHouseConfig {
-	return ClickHouseConfig{
+// DefaultConfig is a server on this machine.
+func DefaultConfig() Config {
+	return Config{
 		URL:         "http://127.0.0.1:8123",
 		Database:    "millrace",
 		Compression: "lz4",
@@ -46,7 +46,7 @@ func DefaultClickHouseConfig() ClickHouseConfig {
 }
 
 // Validate returns every problem at once, each with its key.
-func (c ClickHouseConfig) Validate() error {
+func (c Config) Validate() error {
 	var errs []error
 	if _, err := c.endpoint(); err != nil {
 		errs = append(errs, fmt.Errorf("url %w", err))
@@ -63,7 +63,7 @@ func (c ClickHouseConfig) Validate() error {
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("tls.cert_file and tls.key_file must be set together"))
 	}
-	if e, err := c.endpoint(); err == nil && !e.tls && c.TLS != (ClickHouseTLSConfig{}) {
+	if e, err := c.endpoint(); err == nil && !e.tls && c.TLS != (TLSConfig{}) {
 		errs = append(errs, fmt.Errorf("tls is set but url %s does not use TLS: write https or clickhouses", c.URL))
 	}
 	return errors.Join(errs...)
@@ -77,7 +77,7 @@ type endpoint struct {
 	tls     bool
 }
 
-func (c ClickHouseConfig) endpoint() (endpoint, error) {
+func (c Config) endpoint() (endpoint, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		// The parser's own message repeats the text, which may hold a password.
@@ -118,7 +118,7 @@ func (c ClickHouseConfig) endpoint() (endpoint, error) {
 }
 
 // client returns the TLS settings, reading the files now.
-func (c ClickHouseTLSConfig) client() (*tls.Config, error) {
+func (c TLSConfig) client() (*tls.Config, error) {
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.InsecureSkipVerify} //nolint:gosec // the operator's choice, documented as unsafe
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)

@@ -1,4 +1,4 @@
-package analytics
+package database
 
 import (
 	"encoding/pem"
@@ -43,7 +43,7 @@ func TestClickHouseIsReachedWithAPasswordAndOverTLS(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			cfg := DefaultClickHouseConfig()
+			cfg := DefaultConfig()
 			cfg.URL, cfg.User, cfg.Password, cfg.TLS.CAFile = tt.url, "millrace", tt.password, tt.ca
 			db, err := cfg.Open()
 			if err != nil {

@@ -1,4 +1,4 @@
-package analytics
+package database
 
 import (
 	"context"
@@ -22,7 +22,7 @@ var (
 	ErrSchemaDrift = errors.New("schema drift")
 	// ErrSchemaNewer is returned by Migrate and Status when the database has migrations that the program does not know.
 	ErrSchemaNewer = errors.New("schema is newer than this program")
-	// ErrSchemaPending is returned by Sink.Run when migrations are missing.
+	// ErrSchemaPending is returned by Check when migrations are missing.
 	ErrSchemaPending = errors.New("schema is not up to date")
 )
 
@@ -61,6 +61,26 @@ func Status(ctx context.Context, db *DB) ([]MigrationState, error) {
 		return nil, fmt.Errorf("read schema status: %w", err)
 	}
 	return status(ctx, db, migrations)
+}
+
+// Check returns nil when the database has every migration of the program and no other. Errors: ErrSchemaPending, ErrSchemaDrift,
+// ErrSchemaNewer, for which waiting does not help (see Final); any other may pass.
+func Check(ctx context.Context, db *DB) error {
+	states, err := Status(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, m := range states {
+		if m.AppliedAt.IsZero() {
+			return fmt.Errorf("%w: migration %04d_%s is not applied to database %s; run millrace clickhouse migrate", ErrSchemaPending, m.Version, m.Name, db.database)
+		}
+	}
+	return nil
+}
+
+// Final reports whether an error of Check stays until somebody does something about it.
+func Final(err error) bool {
+	return errors.Is(err, ErrSchemaPending) || errors.Is(err, ErrSchemaDrift) || errors.Is(err, ErrSchemaNewer)
 }
 
 func migrate(ctx context.Context, db *DB, o MigrateOptions, migrations []ddl.Migration) ([]MigrationState, error) {
@@ -211,7 +231,7 @@ func readRecords(ctx context.Context, db *DB) ([]MigrationState, error) {
 // durableTables are the tables whose loss after an acknowledged insert would be a loss of committed events.
 func durableTables() []string { return []string{"events", "orders"} }
 
-// setDurability makes the tables follow ClickHouseConfig.Fsync. The directory is synced too: without it a power loss can
+// setDurability makes the tables follow Config.Fsync. The directory is synced too: without it a power loss can
 // take away the renamed part although its files are on disk. Merges are synced because they replace what was synced.
 func setDurability(ctx context.Context, db *DB) error {
 	on, minRows := 0, 0
@@ -230,4 +250,16 @@ func setDurability(ctx context.Context, db *DB) error {
 		}
 	}
 	return nil
+}
+
+// Codes of ClickHouse's ErrorCodes.cpp.
+const (
+	codeTableExists    = 57
+	codeDatabaseExists = 82
+)
+
+// createdMeanwhile reports whether a CREATE … IF NOT EXISTS lost a race against another runner.
+func createdMeanwhile(err error) bool {
+	var exception *clickhouse.Exception
+	return errors.As(err, &exception) && (exception.Code == codeTableExists || exception.Code == codeDatabaseExists)
 }

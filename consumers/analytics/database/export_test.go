@@ -1,0 +1,4 @@
+package database
+
+// MigrateWith is Migrate with other migrations than the program's.
+var MigrateWith = migrate
