@@ -6,7 +6,6 @@ import (
 	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group/member"
-	"millrace/schemas"
 )
 
 // maxBatchRows keeps a batch below the server's min_insert_block_size_rows: a bigger one would be cut into several blocks,
@@ -62,12 +61,11 @@ func (c Config) Validate() error {
 	return p.Err()
 }
 
-// topics returns the Kafka topics that the sink reads: those of every readable domain.
+// topics returns the Kafka topics that the sink reads.
 func topics() []string {
-	domains := schemas.Domains()
-	out := make([]string, len(domains))
-	for i, d := range domains {
-		out[i] = d.KafkaTopic()
+	var out []string
+	for _, s := range sources() {
+		out = append(out, s.topic)
 	}
 	return out
 }

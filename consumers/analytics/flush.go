@@ -116,12 +116,12 @@ func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
 	}()
 	defer s.finish(p, b)
 
-	rows, rejected := s.build(b)
+	rows, rejected := rowsOf(b.topic, b.records)
 	tries, err := s.insert(ctx, b, rows)
 	if err != nil {
 		return
 	}
-	if rows.rows() > 0 && (tries > 1 || b.first) {
+	if !s.skipReadBack && rows.rows() > 0 && (tries > 1 || b.first) {
 		if err := s.readBack(ctx, b, rows); err != nil {
 			return
 		}
@@ -134,7 +134,7 @@ func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
 
 // insert repeats the insert until it succeeds and returns how often it tried; the slot is free while it waits between tries.
 // The only errors are ctx's.
-func (s *Sink) insert(ctx context.Context, b *batch, rows *block) (tries int, err error) {
+func (s *Sink) insert(ctx context.Context, b *batch, rows rowBlock) (tries int, err error) {
 	if rows.rows() == 0 {
 		<-s.slots
 		return 0, nil
@@ -165,7 +165,7 @@ func (s *Sink) insert(ctx context.Context, b *batch, rows *block) (tries int, er
 	}
 }
 
-func (s *Sink) tryInsert(ctx context.Context, rows *block, token string) error {
+func (s *Sink) tryInsert(ctx context.Context, rows rowBlock, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
 	defer cancel()
 	begin := time.Now()
@@ -229,16 +229,16 @@ func (s *Sink) reportFailure(ctx context.Context, failing *bool, class failure, 
 	}
 }
 
-func (s *Sink) succeeded(ctx context.Context, failing *bool, b *batch, rows *block) {
+func (s *Sink) succeeded(ctx context.Context, failing *bool, b *batch, rows rowBlock) {
 	now := time.Now()
 	s.metrics.rows.Add(float64(rows.rows()))
 	s.metrics.batches.Inc()
 	s.metrics.batchRows.Observe(float64(rows.rows()))
 	s.metrics.batchBytes.Observe(float64(b.bytes))
-	for _, t := range rows.received {
+	for _, t := range rows.receivedTimes() {
 		s.metrics.endToEnd.Observe(now.Sub(t).Seconds())
 	}
-	for kind, n := range rows.problems {
+	for kind, n := range rows.problemCounts() {
 		if n > 0 {
 			s.metrics.extractProblems.WithLabelValues(problem(kind).String()).Add(float64(n))
 		}

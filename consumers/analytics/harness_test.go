@@ -212,9 +212,10 @@ func (f *fakeStore) check(context.Context) error {
 	return nil
 }
 
-func (f *fakeStore) insert(ctx context.Context, b *block, token string) error {
+func (f *fakeStore) insert(ctx context.Context, rows rowBlock, token string) error {
 	f.mu.Lock()
 	n := len(f.calls)
+	b := rows.(*block)
 	f.calls = append(f.calls, call{token, b.rows()})
 	f.mu.Unlock()
 	if f.onInsert != nil {
@@ -239,7 +240,7 @@ func (f *fakeStore) insert(ctx context.Context, b *block, token string) error {
 	return nil
 }
 
-func (f *fakeStore) offsets(ctx context.Context, b bounds) ([]uint64, error) {
+func (f *fakeStore) offsets(ctx context.Context, _ string, b bounds) ([]uint64, error) {
 	if f.onOffsets != nil {
 		if err := f.onOffsets(ctx); err != nil {
 			return nil, err

@@ -22,19 +22,6 @@ type rejected struct {
 	bare   bool // too large with its headers and value: only its coordinates can be set aside
 }
 
-// build turns the records of a batch into rows.
-func (s *Sink) build(b *batch) (*block, []rejected) {
-	rows := newBlock(len(b.records))
-	var out []rejected
-	for _, r := range b.records {
-		var bad *rowError
-		if err := rows.add(r); errors.As(err, &bad) {
-			out = append(out, rejected{record: r, err: bad})
-		}
-	}
-	return rows, out
-}
-
 // setAside puts the rejected records into the quarantine topic and returns when the brokers have acknowledged all of them;
 // only then may their offsets be committed. It tries again for ever; the only errors are ctx's. A batch that is replayed
 // after a crash sets its records aside again: the headers tell source and offset, so that repeats can be recognised.

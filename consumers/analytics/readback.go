@@ -16,7 +16,7 @@ import (
 // The token alone is not enough. ClickHouse writes it to its log before the part gets its name; an engine that dies between
 // the two has the token and not the rows, drops the repeat as known, and answers that all is well. So the rows are counted
 // by their offsets, and what is missing goes in under a token of its own. The only errors are ctx's.
-func (s *Sink) readBack(ctx context.Context, b *batch, rows *block) error {
+func (s *Sink) readBack(ctx context.Context, b *batch, rows rowBlock) error {
 	for n := 0; ; n++ {
 		lost, err := s.insertMissing(ctx, b, rows, n)
 		switch {
@@ -39,10 +39,10 @@ func (s *Sink) readBack(ctx context.Context, b *batch, rows *block) error {
 
 // insertMissing inserts the rows of the batch that are not there, and returns how many they were. It is called again until
 // there are none, which proves the last insert.
-func (s *Sink) insertMissing(ctx context.Context, b *batch, rows *block, n int) (int, error) {
+func (s *Sink) insertMissing(ctx context.Context, b *batch, rows rowBlock, n int) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
 	defer cancel()
-	there, err := s.store.offsets(ctx, b.bounds)
+	there, err := s.store.offsets(ctx, rows.table(), b.bounds)
 	if err != nil {
 		return 0, err
 	}
@@ -51,7 +51,7 @@ func (s *Sink) insertMissing(ctx context.Context, b *batch, rows *block, n int) 
 		has[o] = true
 	}
 	wanted := make(map[uint64]bool)
-	for _, o := range rows.offsets {
+	for _, o := range rows.kafkaOffsets() {
 		if !has[o] {
 			wanted[o] = true
 		}
@@ -65,14 +65,14 @@ func (s *Sink) insertMissing(ctx context.Context, b *batch, rows *block, n int) 
 			records = append(records, r)
 		}
 	}
-	again, _ := s.build(&batch{bounds: b.bounds, records: records})
+	again, _ := rowsOf(b.topic, records)
 	return len(wanted), s.store.insert(ctx, again, b.token()+"#"+strconv.Itoa(n+1))
 }
 
 // offsets returns the offsets of the batch's range that have a row.
-func (s clickHouseStore) offsets(ctx context.Context, b bounds) ([]uint64, error) {
+func (s clickHouseStore) offsets(ctx context.Context, table string, b bounds) ([]uint64, error) {
 	var found []uint64
-	rows, err := s.db.Conn().Query(ctx, "SELECT DISTINCT _offset FROM "+s.db.Quoted()+".events WHERE _topic = ? AND _partition = ? AND _offset >= ? AND _offset < ?",
+	rows, err := s.db.Conn().Query(ctx, "SELECT DISTINCT _offset FROM "+s.db.Quoted()+"."+table+" WHERE _topic = ? AND _partition = ? AND _offset >= ? AND _offset < ?",
 		b.topic, b.partition, b.start, b.end)
 	if err != nil {
 		return nil, fmt.Errorf("read back %s: %w", b.token(), err)

@@ -30,18 +30,22 @@ type Deps struct {
 	ClickHouse *database.DB // from database.Config.Open; the caller closes it after Run
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// SkipReadBack leaves out what makes a repeated insert safe against a death of ClickHouse: the read-back and the
+	// re-projection. It is for experiments that show the loss, and is no setting.
+	SkipReadBack bool
 }
 
 // Sink is one member of the consumer group; see the package comment. Run may be called once.
 type Sink struct {
-	cfg     Config
-	member  *member.Member
-	kafka   []kgo.Opt // of the producer
-	store   store
-	logger  *slog.Logger
-	metrics *metrics
-	limiter *rate.Limiter
-	stopped func() bool // whether Run was told to stop; set by Run before anything else runs
+	cfg          Config
+	member       *member.Member
+	kafka        []kgo.Opt // of the producer
+	store        store
+	logger       *slog.Logger
+	metrics      *metrics
+	limiter      *rate.Limiter
+	skipReadBack bool        // no read-back: Deps.SkipReadBack
+	stopped      func() bool // whether Run was told to stop; set by Run before anything else runs
 
 	wake  chan struct{} // tells the dispatcher that something may be due; capacity 1
 	slots chan struct{} // one element per insert under way
@@ -72,14 +76,15 @@ func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 		return nil, errors.New("new analytics sink: Logger and Registerer are required")
 	}
 	s := &Sink{
-		cfg:        cfg,
-		store:      st,
-		logger:     d.Logger.With("component", "analytics"),
-		limiter:    rate.NewLimiter(rate.Limit(cfg.InsertsPerSecond), max(cfg.InsertsPerSecond/4, 1)),
-		wake:       make(chan struct{}, 1),
-		slots:      make(chan struct{}, cfg.InsertConcurrency),
-		partitions: make(map[member.TP]*partition),
-		recovered:  make(chan struct{}),
+		cfg:          cfg,
+		store:        st,
+		skipReadBack: d.SkipReadBack,
+		logger:       d.Logger.With("component", "analytics"),
+		limiter:      rate.NewLimiter(rate.Limit(cfg.InsertsPerSecond), max(cfg.InsertsPerSecond/4, 1)),
+		wake:         make(chan struct{}, 1),
+		slots:        make(chan struct{}, cfg.InsertConcurrency),
+		partitions:   make(map[member.TP]*partition),
+		recovered:    make(chan struct{}),
 	}
 	s.kafka = producerOptions(d.Kafka)
 	if err := kgo.ValidateOpts(s.kafka...); err != nil {

@@ -17,9 +17,9 @@ type store interface {
 	// insert stores all rows, or returns an error after which none, some or all of them may be there. It may be called again
 	// with the same block and token, also after the first call has in fact succeeded: rows that are there already are then
 	// dropped. It honours ctx's deadline.
-	insert(ctx context.Context, b *block, token string) error
-	// offsets returns which offsets of the range have a row.
-	offsets(ctx context.Context, b bounds) ([]uint64, error)
+	insert(ctx context.Context, b rowBlock, token string) error
+	// offsets returns which offsets of the range have a row in the table.
+	offsets(ctx context.Context, table string, b bounds) ([]uint64, error)
 }
 
 type clickHouseStore struct {
@@ -44,7 +44,7 @@ func insertSettings(token string) clickhouse.Settings {
 	}
 }
 
-func (s clickHouseStore) insert(ctx context.Context, b *block, token string) error {
+func (s clickHouseStore) insert(ctx context.Context, b rowBlock, token string) error {
 	columns := b.columns()
 	names := make([]string, len(columns))
 	types := make([]clickhouse.ColumnNameAndType, len(columns))
@@ -53,7 +53,7 @@ func (s clickHouseStore) insert(ctx context.Context, b *block, token string) err
 		types[i] = clickhouse.ColumnNameAndType{Name: c.name, Type: c.wire}
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings(token)), clickhouse.WithColumnNamesAndTypes(types))
-	batch, err := s.db.Conn().PrepareBatch(ctx, "INSERT INTO "+s.db.Quoted()+".events ("+strings.Join(names, ", ")+")")
+	batch, err := s.db.Conn().PrepareBatch(ctx, "INSERT INTO "+s.db.Quoted()+"."+b.table()+" ("+strings.Join(names, ", ")+")")
 	if err != nil {
 		return fmt.Errorf("prepare insert %s: %w", token, err)
 	}
