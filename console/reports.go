@@ -1,0 +1,33 @@
+package console
+
+import (
+	"context"
+
+	"millrace/consumers/analytics/reports"
+)
+
+// Reports are the questions that the page asks; *reports.Reports answers them. Every method honours its context and is called
+// from many goroutines. A shop is exact, and empty for all shops. Errors are those of package reports.
+type Reports interface {
+	Ping(ctx context.Context) error
+	// Throughput returns events per point and Shopify topic, at most limit topics and the rest in one.
+	Throughput(ctx context.Context, r reports.Range, shop string, limit int) (reports.Throughput, error)
+	// Totals returns the figures of the range.
+	Totals(ctx context.Context, r reports.Range, shop string) (reports.Totals, error)
+	// Sales returns orders and revenue per point and currency.
+	Sales(ctx context.Context, r reports.Range, shop string) (reports.Sales, error)
+	// SalesByShop returns the same per shop and currency, of the limit shops with the most orders.
+	SalesByShop(ctx context.Context, r reports.Range, limit int) (reports.Sales, error)
+	// TopProducts returns the products with the most units, the most first.
+	TopProducts(ctx context.Context, r reports.Range, shop string, limit int) ([]reports.Product, error)
+	// Delays returns the quantiles of both delays per point.
+	Delays(ctx context.Context, r reports.Range, shop string) (reports.Delays, error)
+	// Shops returns shops whose domain begins with prefix, the ones with the most events first.
+	Shops(ctx context.Context, prefix string, limit int) ([]reports.Shop, error)
+	// Events returns the newest events that match.
+	Events(ctx context.Context, q reports.EventQuery) (reports.EventPage, error)
+	// Event returns one event whole; ErrNotFound where it is not stored.
+	Event(ctx context.Context, p reports.Place) (reports.EventDetail, error)
+	// Story returns the oldest limit events of one entity and what was done with them; ErrNotFound where there are none.
+	Story(ctx context.Context, e reports.Entity, limit int) (reports.Story, error)
+}
