@@ -16,7 +16,8 @@ import (
 )
 
 func TestGroupTopicsStandBesideTheirSource(t *testing.T) {
-	o := schemas.PlanOptions{Partitions: 12, Replication: 3, MinInsyncReplicas: 2, Retention: schemas.RetentionForever, QuarantineRetention: schemas.RetentionForever}
+	const forever = schemas.RetentionForever
+	o := schemas.PlanOptions{Partitions: 12, Replication: 3, MinInsyncReplicas: 2, Retention: forever, QuarantineRetention: forever, ActivityRetention: forever}
 	for _, state := range []bool{false, true} {
 		plan, err := schemas.GroupTopics("inventory", []string{"shopify.orders", "shopify.inventory"}, state, o)
 		if err != nil {

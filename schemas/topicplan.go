@@ -39,13 +39,14 @@ type PlanOptions struct {
 	MinInsyncReplicas   int           `mapstructure:"min_insync_replicas" help:"Copies that must have a record before it counts as written; from 1 to replication."`
 	Retention           time.Duration `mapstructure:"retention" help:"How long events are kept, at least 10m; -1ns keeps them forever."`
 	QuarantineRetention time.Duration `mapstructure:"quarantine_retention" help:"How long deliveries that could not be parsed are kept, at least 10m; -1ns keeps them forever."`
+	ActivityRetention   time.Duration `mapstructure:"activity_retention" help:"How long records of what services did with events are kept, at least 10m; -1ns keeps them forever."`
 }
 
 // DefaultPlanOptions returns the plan for a cluster of three brokers or more: it survives the loss of one without losing
 // writes or records. Quarantine is kept for longer, since it waits for a person.
 func DefaultPlanOptions() PlanOptions {
 	const day = 24 * time.Hour
-	return PlanOptions{Partitions: 24, Replication: 3, MinInsyncReplicas: 2, Retention: 7 * day, QuarantineRetention: 30 * day}
+	return PlanOptions{Partitions: 24, Replication: 3, MinInsyncReplicas: 2, Retention: 7 * day, QuarantineRetention: 30 * day, ActivityRetention: 7 * day}
 }
 
 // Validate returns all problems at once, each with its key in front.
@@ -67,6 +68,9 @@ func (o PlanOptions) Validate() error {
 	if !validRetention(o.QuarantineRetention) {
 		report("quarantine_retention must be at least %s, or -1ns for no limit, is %s", minRetention, o.QuarantineRetention)
 	}
+	if !validRetention(o.ActivityRetention) {
+		report("activity_retention must be at least %s, or -1ns for no limit, is %s", minRetention, o.ActivityRetention)
+	}
 	return errors.Join(problems...)
 }
 
@@ -87,6 +91,19 @@ func TopicPlan(o PlanOptions) ([]TopicSpec, error) {
 		plan = append(plan, TopicSpec{Name: d.KafkaTopic(), Partitions: o.Partitions, Replication: o.Replication, Configs: topicConfigs(o, retention)})
 	}
 	return plan, nil
+}
+
+// maxActivityBytes is what a batch of activity records may have: Kafka's own default, and that of its clients.
+const maxActivityBytes = 1 << 20
+
+// ActivityTopics returns the topic to which services write what they did; see ActivityTopic. The error is that of Validate.
+func ActivityTopics(o PlanOptions) ([]TopicSpec, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("plan topic %s: %w", ActivityTopic, err)
+	}
+	configs := topicConfigs(o, o.ActivityRetention)
+	configs["max.message.bytes"] = strconv.Itoa(maxActivityBytes)
+	return []TopicSpec{{Name: ActivityTopic, Partitions: o.Partitions, Replication: o.Replication, Configs: configs}}, nil
 }
 
 func topicConfigs(o PlanOptions, retention time.Duration) map[string]string {

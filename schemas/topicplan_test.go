@@ -69,6 +69,25 @@ func TestForeverIsMinusOneToKafka(t *testing.T) {
 	}
 }
 
+func TestTheTopicOfActivityHasTheDomainsPartitionsAndItsOwnRetention(t *testing.T) {
+	o := schemas.DefaultPlanOptions()
+	o.ActivityRetention = 48 * time.Hour
+	got, err := schemas.ActivityTopics(o)
+	want := []schemas.TopicSpec{{
+		Name: "millrace.activity", Partitions: 24, Replication: 3,
+		Configs: map[string]string{
+			"cleanup.policy": "delete", "compression.type": "producer", "max.message.bytes": "1048576", "min.insync.replicas": "2",
+			"retention.ms": "172800000",
+		},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("topics (-want +got), error %v:\n%s", err, diff)
+	}
+	if _, err := schemas.ActivityTopics(schemas.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "millrace.activity") {
+		t.Errorf("bad options gave %v, want an error that names the topic", err)
+	}
+}
+
 func TestASingleBrokerPlanIsValid(t *testing.T) {
 	o := schemas.DefaultPlanOptions()
 	o.Partitions, o.Replication, o.MinInsyncReplicas = 6, 1, 1
@@ -78,7 +97,7 @@ func TestASingleBrokerPlanIsValid(t *testing.T) {
 }
 
 func TestAllMistakesInAPlanAreReportedAtOnce(t *testing.T) {
-	o := schemas.PlanOptions{Partitions: 0, Replication: -1, MinInsyncReplicas: 0, Retention: time.Minute, QuarantineRetention: -2}
+	o := schemas.PlanOptions{Partitions: 0, Replication: -1, MinInsyncReplicas: 0, Retention: time.Minute, QuarantineRetention: -2, ActivityRetention: time.Second}
 	plan, err := schemas.TopicPlan(o)
 	if err == nil || plan != nil {
 		t.Fatalf("plan %v, error %v", plan, err)
@@ -89,6 +108,7 @@ func TestAllMistakesInAPlanAreReportedAtOnce(t *testing.T) {
 		"min_insync_replicas must be from 1 to replication (-1), is 0",
 		"retention must be at least 10m0s, or -1ns for no limit, is 1m0s",
 		"quarantine_retention must be at least 10m0s, or -1ns for no limit, is -2ns",
+		"activity_retention must be at least 10m0s, or -1ns for no limit, is 1s",
 	} {
 		if !strings.Contains(err.Error(), problem) {
 			t.Errorf("error lacks %q:\n%v", problem, err)
@@ -103,6 +123,7 @@ func TestEachMistakeInAPlanIsReportedUnderItsKey(t *testing.T) {
 		"min_insync_replicas ":  func(o *schemas.PlanOptions) { o.MinInsyncReplicas = 4 },
 		"retention ":            func(o *schemas.PlanOptions) { o.Retention = 0 },
 		"quarantine_retention ": func(o *schemas.PlanOptions) { o.QuarantineRetention = 0 },
+		"activity_retention ":   func(o *schemas.PlanOptions) { o.ActivityRetention = 0 },
 	}
 	for prefix, spoil := range tests {
 		o := schemas.DefaultPlanOptions()
