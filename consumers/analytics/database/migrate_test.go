@@ -77,8 +77,8 @@ func TestMigrationsOnTheEngine(t *testing.T) {
 		if !strings.Contains(err.Error(), "0002_orders") || !strings.Contains(err.Error(), "statement 2 of 2") {
 			t.Errorf("error %q does not say which statement", err)
 		}
-		if got := databasetest.Migrate(t, db); len(got) != 1 || got[0].Version != 2 {
-			t.Errorf("the next run applied %v, want the second migration", got)
+		if got := databasetest.Migrate(t, db); len(got) != len(all)-1 || got[0].Version != 2 {
+			t.Errorf("the next run applied %v, want the second migration and those after it", got)
 		}
 	})
 
