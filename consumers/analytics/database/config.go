@@ -18,6 +18,7 @@ import (
 type Config struct {
 	URL         string        `mapstructure:"url" help:"Server address: http://host:8123, https://host:8443, clickhouse://host:9000 (native) or clickhouses://host:9440 (native over TLS); without credentials in it."`
 	Database    string        `mapstructure:"database" help:"Database of the tables; letters, digits and underscores; created by the migrations where it is missing."`
+	Cluster     string        `mapstructure:"cluster" help:"Cluster of the server's configuration to create the tables on, as replicas of one shard; {cluster} stands for the server's own; empty means this server alone. To be set before the first migration."`
 	User        string        `mapstructure:"user" help:"User name; empty means the server's user default."`
 	Password    secret.Secret `mapstructure:"password" help:"Password of the user; empty means none."`
 	Compression string        `mapstructure:"compression" help:"Compression between program and server: lz4, zstd or none."`
@@ -53,6 +54,11 @@ func (c Config) Validate() error {
 	}
 	if _, err := ddl.Quote(c.Database); err != nil {
 		errs = append(errs, fmt.Errorf("database: %w", err))
+	}
+	if c.Cluster != "" {
+		if err := ddl.CheckCluster(c.Cluster); err != nil {
+			errs = append(errs, fmt.Errorf("cluster: %w", err))
+		}
 	}
 	if _, err := compression(c.Compression); err != nil {
 		errs = append(errs, err)

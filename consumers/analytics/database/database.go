@@ -15,6 +15,7 @@ type DB struct {
 	conn     driver.Conn
 	database string
 	quoted   string
+	cluster  string
 	fsync    bool
 	http     bool
 }
@@ -63,7 +64,7 @@ func (c Config) Open() (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse %s: %w", c.URL, err)
 	}
-	return &DB{conn: conn, database: c.Database, quoted: quoted, fsync: c.Fsync, http: !e.native}, nil
+	return &DB{conn: conn, database: c.Database, quoted: quoted, cluster: c.Cluster, fsync: c.Fsync, http: !e.native}, nil
 }
 
 // Ping returns nil when the server answers.
@@ -82,6 +83,9 @@ func (db *DB) Quoted() string { return db.quoted }
 
 // Database returns the name of the database.
 func (db *DB) Database() string { return db.database }
+
+// Cluster is the cluster on which the tables are replicated; "" for a server of its own.
+func (db *DB) Cluster() string { return db.cluster }
 
 // Close closes the connections.
 func (db *DB) Close() error {

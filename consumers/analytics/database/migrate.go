@@ -78,9 +78,9 @@ func Check(ctx context.Context, db *DB) error {
 	return nil
 }
 
-// Final reports whether an error of Check stays until somebody does something about it.
+// Final reports whether an error of Check or CheckWindows stays until somebody does something about it.
 func Final(err error) bool {
-	return errors.Is(err, ErrSchemaPending) || errors.Is(err, ErrSchemaDrift) || errors.Is(err, ErrSchemaNewer)
+	return errors.Is(err, ErrSchemaPending) || errors.Is(err, ErrSchemaDrift) || errors.Is(err, ErrSchemaNewer) || errors.Is(err, ErrWouldDouble)
 }
 
 func migrate(ctx context.Context, db *DB, o MigrateOptions, migrations []ddl.Migration) ([]MigrationState, error) {

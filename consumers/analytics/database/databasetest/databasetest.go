@@ -11,8 +11,8 @@ import (
 )
 
 // Open returns a connection to a database that is named after the test, without tables. It is closed when the test ends.
-func Open(t testing.TB, e *enginetest.Engine, change ...func(c *database.Config)) *database.DB {
-	t.Helper()
+func Open(tb testing.TB, e *enginetest.Engine, change ...func(c *database.Config)) *database.DB {
+	tb.Helper()
 	c := database.DefaultConfig()
 	c.URL = e.URL
 	c.Database = "test_" + strings.Map(func(r rune) rune {
@@ -20,18 +20,18 @@ func Open(t testing.TB, e *enginetest.Engine, change ...func(c *database.Config)
 			return r
 		}
 		return -1
-	}, t.Name())
+	}, tb.Name())
 	c.Database = c.Database[:min(len(c.Database), 60)]
 	for _, f := range change {
 		f(&c)
 	}
 	db, err := c.Open()
 	if err != nil {
-		t.Fatalf("Open() error: %v", err)
+		tb.Fatalf("Open() error: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("Close() error: %v", err)
+			tb.Errorf("Close() error: %v", err)
 		}
 	})
 	return db
@@ -43,37 +43,37 @@ func Quiet() database.MigrateOptions {
 }
 
 // Migrate brings the database to the program's schema and returns what was applied.
-func Migrate(t testing.TB, db *database.DB) []database.MigrationState {
-	t.Helper()
-	applied, err := database.Migrate(t.Context(), db, Quiet())
+func Migrate(tb testing.TB, db *database.DB) []database.MigrationState {
+	tb.Helper()
+	applied, err := database.Migrate(tb.Context(), db, Quiet())
 	if err != nil {
-		t.Fatalf("Migrate() error: %v", err)
+		tb.Fatalf("Migrate() error: %v", err)
 	}
 	return applied
 }
 
 // Scan reads one row; % in the query stands for the database.
-func Scan(t testing.TB, db *database.DB, query string, into ...any) {
-	t.Helper()
+func Scan(tb testing.TB, db *database.DB, query string, into ...any) {
+	tb.Helper()
 	query = strings.ReplaceAll(query, "%", db.Quoted())
-	if err := db.Conn().QueryRow(t.Context(), query).Scan(into...); err != nil {
-		t.Fatalf("%s: %v", query, err)
+	if err := db.Conn().QueryRow(tb.Context(), query).Scan(into...); err != nil {
+		tb.Fatalf("%s: %v", query, err)
 	}
 }
 
 // Count returns the one number that a query returns, of type UInt64; % in the query stands for the database.
-func Count(t testing.TB, db *database.DB, query string) int {
-	t.Helper()
+func Count(tb testing.TB, db *database.DB, query string) int {
+	tb.Helper()
 	var n uint64
-	Scan(t, db, query, &n)
+	Scan(tb, db, query, &n)
 	return int(n)
 }
 
 // Exec runs a statement; % in it stands for the database.
-func Exec(t testing.TB, db *database.DB, statement string) {
-	t.Helper()
+func Exec(tb testing.TB, db *database.DB, statement string) {
+	tb.Helper()
 	statement = strings.ReplaceAll(statement, "%", db.Quoted())
-	if err := db.Conn().Exec(t.Context(), statement); err != nil {
-		t.Fatalf("%s: %v", statement, err)
+	if err := db.Conn().Exec(tb.Context(), statement); err != nil {
+		tb.Fatalf("%s: %v", statement, err)
 	}
 }
