@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
 )
 
@@ -33,7 +34,7 @@ type slot struct {
 	number   int
 	instance string // instance id, "" for a dynamic member
 	life     int
-	now      *process
+	now      *child.Process
 	harmed   bool
 }
 
@@ -59,15 +60,16 @@ func (c *crew) start(ctx context.Context) error {
 }
 
 // revive starts the life that follows after p; it does nothing when there is one already.
-func (c *crew) revive(ctx context.Context, s *slot, p *process) error {
+func (c *crew) revive(ctx context.Context, s *slot, p *child.Process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopping || s.now != p || ctx.Err() != nil {
 		return nil
 	}
 	s.life++
-	next, err := launch(ctx, &memberSpec{
-		Process: fmt.Sprintf("m%d-%d", s.number, s.life), Seeds: c.seeds, Dir: c.o.Dir, Backend: c.backend,
+	name := fmt.Sprintf("m%d-%d", s.number, s.life)
+	next, err := child.Start(ctx, MemberRole, name, c.o.Dir, &memberSpec{
+		Process: name, Seeds: c.seeds, Dir: c.o.Dir, Backend: c.backend,
 		World: c.o.world(), Rates: c.o.rates(), Config: c.o.config(groupID, s.instance),
 	})
 	if err != nil {
@@ -79,12 +81,12 @@ func (c *crew) revive(ctx context.Context, s *slot, p *process) error {
 }
 
 // watch revives a member that has ended by itself, as an orchestrator would, and notes it: no harm done here is a reason to end.
-func (c *crew) watch(ctx context.Context, s *slot, p *process) {
-	<-p.done
-	if p.asked.Load() {
+func (c *crew) watch(ctx context.Context, s *slot, p *child.Process) {
+	<-p.Done()
+	if p.Asked() {
 		return
 	}
-	c.record.fault("%s ended by itself: %v (see %s.log)", p.name, p.err, p.name)
+	c.record.fault("%s ended by itself: %v (see %s.log)", p.Name, p.Err(), p.Name)
 	if pause(ctx, time.Second) == nil {
 		if err := c.revive(ctx, s, p); err != nil {
 			c.record.fault("%v", err)
@@ -125,11 +127,11 @@ func (c *crew) giveBack(s *slot) {
 const workWithin = 20 * time.Second
 
 // waitWorking waits until a process has had an event, for workWithin at most.
-func (c *crew) waitWorking(ctx context.Context, p *process) {
+func (c *crew) waitWorking(ctx context.Context, p *child.Process) {
 	ctx, cancel := context.WithTimeout(ctx, workWithin)
 	defer cancel()
 	for pause(ctx, 100*time.Millisecond) == nil {
-		if ledger.Written(c.o.Dir, p.name) {
+		if ledger.Written(c.o.Dir, p.Name) {
 			return
 		}
 	}
@@ -143,7 +145,7 @@ func (c *crew) static(process string) bool {
 }
 
 // current returns the slot's process and what it is called.
-func (c *crew) current(s *slot) *process {
+func (c *crew) current(s *slot) *child.Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return s.now
@@ -160,8 +162,8 @@ func (c *crew) stop() error {
 	for i, s := range slots {
 		if p := c.current(s); p != nil {
 			all.Go(func() {
-				_ = p.signal(syscall.SIGCONT)
-				errs[i] = p.end(syscall.SIGTERM)
+				_ = p.Signal(syscall.SIGCONT)
+				errs[i] = p.End(syscall.SIGTERM)
 			})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
 	"millrace/partitioning/kafkatest"
 )
@@ -99,7 +100,7 @@ func (t *tormentor) onMember(ctx context.Context, kind ledger.HarmKind, s *slot,
 		// Of two that have the same instance id the later to join wins. So it must be a member before it is frozen.
 		t.crew.waitWorking(ctx, p)
 	}
-	h := ledger.Harm{Kind: kind, Process: p.name, From: time.Now().UnixNano()}
+	h := ledger.Harm{Kind: kind, Process: p.Name, From: time.Now().UnixNano()}
 	var err error
 	switch kind {
 	case ledger.Kill, ledger.Stop:
@@ -107,7 +108,7 @@ func (t *tormentor) onMember(ctx context.Context, kind ledger.HarmKind, s *slot,
 		if kind == ledger.Stop {
 			sig = syscall.SIGTERM
 		}
-		err = p.end(sig)
+		err = p.End(sig)
 		h.To = time.Now().UnixNano()
 		t.record.harm(h)
 		_ = pause(ctx, time.Duration(long*long*float64(longestDown)))
@@ -116,24 +117,24 @@ func (t *tormentor) onMember(ctx context.Context, kind ledger.HarmKind, s *slot,
 		err = t.freeze(ctx, h, s, p, long)
 	}
 	if err != nil && ctx.Err() == nil {
-		t.record.fault("%s of %s: %v", kind, p.name, err)
+		t.record.fault("%s of %s: %v", kind, p.Name, err)
 	}
 }
 
 // freeze stops a member for longer than its session and lets it go on. For a usurpation another process takes its instance id
 // meanwhile, so that the old one must end by itself when it finds out.
-func (t *tormentor) freeze(ctx context.Context, h ledger.Harm, s *slot, p *process, long float64) error {
+func (t *tormentor) freeze(ctx context.Context, h ledger.Harm, s *slot, p *child.Process, long float64) error {
 	if h.Kind == ledger.Usurp {
-		p.asked.Store(true)
+		p.Ask()
 	}
-	err := p.signal(syscall.SIGSTOP)
+	err := p.Signal(syscall.SIGSTOP)
 	length := t.o.Session + time.Second + time.Duration(long*2*float64(t.o.Session))
 	if h.Kind == ledger.Usurp {
 		_ = pause(ctx, length/4)
 		err = errors.Join(err, t.crew.revive(ctx, s, p))
 	}
 	_ = pause(ctx, length)
-	err = errors.Join(err, p.signal(syscall.SIGCONT))
+	err = errors.Join(err, p.Signal(syscall.SIGCONT))
 	h.To = time.Now().UnixNano()
 	t.record.harm(h)
 	if h.Kind != ledger.Usurp {
@@ -141,12 +142,12 @@ func (t *tormentor) freeze(ctx context.Context, h ledger.Harm, s *slot, p *proce
 		_ = pause(ctx, t.o.Session)
 		return err
 	}
-	if !p.wait(stopWithin) {
-		_ = p.signal(syscall.SIGKILL)
-		<-p.done
-		return errors.Join(err, fmt.Errorf("it had been replaced and still ran %v after it woke", stopWithin))
+	if !p.Wait(child.StopWithin) {
+		_ = p.Signal(syscall.SIGKILL)
+		<-p.Done()
+		return errors.Join(err, fmt.Errorf("it had been replaced and still ran %v after it woke", child.StopWithin))
 	}
-	if p.err == nil {
+	if p.Err() == nil {
 		return errors.Join(err, errors.New("it had been replaced and ended as if it had been stopped"))
 	}
 	return err

@@ -2,11 +2,9 @@ package keyed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,6 +15,7 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
+	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
 )
 
@@ -42,21 +41,16 @@ func Member(ctx context.Context, args []string) error {
 		return fmt.Errorf("read flags: %w", err)
 	}
 	var spec memberSpec
-	if err := json.Unmarshal([]byte(*text), &spec); err != nil {
-		return fmt.Errorf("read the member's spec: %w", err)
+	if err := child.Spec(*text, &spec); err != nil {
+		return err
 	}
 	log, err := ledger.OpenLog(spec.Dir, spec.Process)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	// Where a parent's death does not end its children, the end of standard input does.
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := child.WithParent(ctx)
 	defer stop()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
 	return runMember(ctx, &spec, log)
 }
 
