@@ -22,7 +22,7 @@ import (
 // version returns an order's body and record: revision r at second r of its life.
 func version(partition int32, id string, order, revision int, topic string) *kgo.Record {
 	at := time.Date(2026, 1, 1, 12, 0, revision, 0, time.FixedZone("", -5*3600))
-	body := fmt.Sprintf(`{"id":%d,"name":"#%d","currency":"USD","total_price":"%d.25","updated_at":%q,"customer":{"id":9007199254740993}}`, order, order, revision, at.Format(time.RFC3339))
+	body := fmt.Sprintf(`{"id":%d,"name":"#%d","currency":"USD","total_price":"%d.25","created_at":"2026-01-01T12:00:00-05:00","updated_at":%q,"customer":{"id":9007199254740993}}`, order, order, revision, at.Format(time.RFC3339))
 	if topic == "orders/delete" {
 		body = fmt.Sprintf(`{"id":%d}`, order)
 	}

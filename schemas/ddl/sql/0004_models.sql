@@ -1,0 +1,705 @@
+-- The read models: what an order, a refund, a product … is now. Each is fed from events by one materialized view, so that
+-- one INSERT, one token and one retry cover all, and a rebuild is the view's SELECT over events. Definitions: README.md.
+--
+-- Every table keeps of all versions of an entity the one with the greatest `version`: Shopify's updated_at, then
+-- triggered-at, then the offset, each in bits of its own. updated_at has a resolution of one second, so ties are normal;
+-- a repeat of a record has the same version. Merges choose in their own time: read the views <model>_current, which choose
+-- at read time. To write a row twice is harmless, so each feed may be run again over any part of events.
+--
+-- Tables of which reports add up millions of rows are sorted and partitioned by created_at, which Shopify never changes:
+-- all versions of an entity are in one partition, so FINAL works partition by partition, and costs next to nothing where
+-- a partition is one part. Old partitions are merged into one part in time.
+--
+-- An amount that a body has as text is converted exactly. One that is a JSON number (the amounts of a refund's lines) is
+-- exact up to 15 digits. What is missing, null or of another type is zero, and no body whatever stops an insert: no
+-- conversion here may throw.
+
+DROP VIEW IF EXISTS {{database}}.orders_feed;
+DROP VIEW IF EXISTS {{database}}.orders_current;
+DROP TABLE IF EXISTS {{database}}.orders;
+
+-- What was deleted stays deleted, whatever comes before or after: Shopify never uses an id again. In a table of its own,
+-- because a deletion carries no created_at, which the models are sorted by.
+CREATE TABLE IF NOT EXISTS {{database}}.deletions
+(
+    kind LowCardinality(String),
+    shop LowCardinality(String),
+    entity_id UInt64,
+    deleted_at DateTime64(9, 'UTC'),
+    version UInt256,
+    shopify_topic LowCardinality(String),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (kind, shop, entity_id)
+SETTINGS non_replicated_deduplication_window = 100000;
+
+CREATE TABLE IF NOT EXISTS {{database}}.orders
+(
+    shop LowCardinality(String),
+    created_at DateTime64(3, 'UTC'),
+    order_id UInt64,
+    version UInt256,
+    customer_id UInt64,
+    currency LowCardinality(String),
+    test Bool,
+    financial_status LowCardinality(String),
+    fulfillment_status LowCardinality(String),
+    cancelled_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    fulfilled_at DateTime64(3, 'UTC'),
+    total_price Decimal(18, 4),
+    current_total_price Decimal(18, 4),
+    refunded Decimal(18, 4),
+    written_off Decimal(18, 4),
+    subtotal_price Decimal(18, 4),
+    total_tax Decimal(18, 4),
+    total_discounts Decimal(18, 4),
+    total_shipping Decimal(18, 4),
+    total_tips Decimal(18, 4),
+    gift_cards Decimal(18, 4),
+    name String,
+    source_name LowCardinality(String),
+    cancel_reason LowCardinality(String),
+    line_ids Array(UInt64),
+    line_product_ids Array(UInt64),
+    line_variant_ids Array(UInt64),
+    line_skus Array(String),
+    line_titles Array(String),
+    line_prices Array(Decimal(18, 4)),
+    line_quantities Array(Int32),
+    line_current_quantities Array(Int32),
+    line_amounts Array(Decimal(18, 4)),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(created_at)
+ORDER BY (shop, created_at, order_id)
+SETTINGS
+    non_replicated_deduplication_window = 100000,
+    min_age_to_force_merge_seconds = 600,
+    min_age_to_force_merge_on_partition_only = 1;
+
+-- The first order of each customer: of all orders seen the one with the least created_at, then the least id. The version
+-- counts downwards, so that the earliest wins.
+CREATE TABLE IF NOT EXISTS {{database}}.first_orders
+(
+    shop LowCardinality(String),
+    customer_id UInt64,
+    version UInt128,
+    order_id UInt64,
+    created_at DateTime64(3, 'UTC'),
+    currency LowCardinality(String),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (shop, customer_id)
+SETTINGS non_replicated_deduplication_window = 100000;
+
+CREATE TABLE IF NOT EXISTS {{database}}.refunds
+(
+    shop LowCardinality(String),
+    created_at DateTime64(3, 'UTC'),
+    refund_id UInt64,
+    version UInt256,
+    order_id UInt64,
+    currency LowCardinality(String),
+    test Bool,
+    amount Decimal(18, 4),
+    units Int64,
+    line_ids Array(UInt64),
+    line_quantities Array(Int32),
+    processed_at DateTime64(3, 'UTC'),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(created_at)
+ORDER BY (shop, created_at, refund_id)
+SETTINGS
+    non_replicated_deduplication_window = 100000,
+    min_age_to_force_merge_seconds = 600,
+    min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE IF NOT EXISTS {{database}}.fulfillments
+(
+    shop LowCardinality(String),
+    created_at DateTime64(3, 'UTC'),
+    fulfillment_id UInt64,
+    version UInt256,
+    order_id UInt64,
+    name String,
+    status LowCardinality(String),
+    shipment_status LowCardinality(String),
+    service LowCardinality(String),
+    location_id UInt64,
+    tracking_company LowCardinality(String),
+    tracking_number String,
+    units Int64,
+    updated_at DateTime64(3, 'UTC'),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(created_at)
+ORDER BY (shop, created_at, fulfillment_id)
+SETTINGS
+    non_replicated_deduplication_window = 100000,
+    min_age_to_force_merge_seconds = 600,
+    min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE IF NOT EXISTS {{database}}.checkouts
+(
+    shop LowCardinality(String),
+    created_at DateTime64(3, 'UTC'),
+    token String,
+    version UInt256,
+    checkout_id UInt64,
+    customer_id UInt64,
+    currency LowCardinality(String),
+    total_price Decimal(18, 4),
+    updated_at DateTime64(3, 'UTC'),
+    completed_at DateTime64(3, 'UTC'),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(created_at)
+ORDER BY (shop, created_at, token)
+SETTINGS
+    non_replicated_deduplication_window = 100000,
+    min_age_to_force_merge_seconds = 600,
+    min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE IF NOT EXISTS {{database}}.products
+(
+    shop LowCardinality(String),
+    product_id UInt64,
+    version UInt256,
+    title String,
+    handle String,
+    vendor String,
+    product_type String,
+    status LowCardinality(String),
+    created_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    published_at DateTime64(3, 'UTC'),
+    variant_ids Array(UInt64),
+    variant_skus Array(String),
+    variant_titles Array(String),
+    variant_prices Array(Decimal(18, 4)),
+    variant_inventory_item_ids Array(UInt64),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (shop, product_id)
+SETTINGS non_replicated_deduplication_window = 100000;
+
+-- No name, address, e-mail or telephone number: who may be asked to erase a person should not have to look in more places.
+CREATE TABLE IF NOT EXISTS {{database}}.customers
+(
+    shop LowCardinality(String),
+    customer_id UInt64,
+    version UInt256,
+    state LowCardinality(String),
+    currency LowCardinality(String),
+    orders_count Int64,
+    total_spent Decimal(18, 4),
+    verified_email Bool,
+    created_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (shop, customer_id)
+SETTINGS non_replicated_deduplication_window = 100000;
+
+-- A level is a relation of item and location, which may be cut and made again: so the newest event decides, and a cut is a
+-- version like others (connected = false), placed by triggered-at since it carries no updated_at.
+CREATE TABLE IF NOT EXISTS {{database}}.inventory_levels
+(
+    shop LowCardinality(String),
+    inventory_item_id UInt64,
+    location_id UInt64,
+    version UInt256,
+    available Nullable(Int64),
+    connected Bool,
+    updated_at DateTime64(3, 'UTC'),
+    shopify_topic LowCardinality(String),
+    time DateTime64(9, 'UTC'),
+    _topic LowCardinality(String),
+    _partition UInt32,
+    _offset UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (shop, inventory_item_id, location_id)
+SETTINGS non_replicated_deduplication_window = 100000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.deletions_feed TO {{database}}.deletions AS
+SELECT
+    transform(shopify_topic, ['orders/delete', 'products/delete', 'checkouts/delete', 'inventory_items/delete'], ['order', 'product', 'checkout', 'inventory_item'], 'customer') AS kind,
+    shop,
+    if(shopify_topic = 'customers/merge',
+        toUInt64OrZero(extract(JSONExtractString(body, 'admin_graphql_api_customer_deleted_id'), '([0-9]+)$')),
+        toUInt64OrZero(events.entity_id)) AS entity_id,
+    time AS deleted_at,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64) + toUInt256(_offset) AS version,
+    shopify_topic,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE (shopify_topic IN ('orders/delete', 'products/delete', 'checkouts/delete', 'inventory_items/delete', 'customers/delete', 'customers/redact')
+        AND toUInt64OrZero(events.entity_id) != 0)
+    OR (shopify_topic = 'customers/merge' AND JSONExtractString(body, 'status') = 'completed');
+
+-- A body without updated_at or created_at (the id-only form that replaces oversized ones) says nothing of the order and is
+-- passed over. So is one that was created before 2000 or after 2099: each such month would be a partition of its own.
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.orders_feed TO {{database}}.orders AS
+WITH
+    JSONExtract(body, 'Tuple(
+        current_total_price Nullable(String),
+        total_tip_received String,
+        total_shipping_price_set Tuple(shop_money Tuple(amount String)),
+        source_name String,
+        cancel_reason String,
+        line_items Array(Tuple(
+            id UInt64, product_id UInt64, variant_id UInt64, sku String, title String, price String, quantity Int32, current_quantity Nullable(Int32), gift_card Bool,
+            discount_allocations Array(Tuple(amount String)))),
+        fulfillments Array(Tuple(status String, created_at String)),
+        refunds Array(Tuple(transactions Array(Tuple(
+            kind String, status String, amount String, currency String, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))))') AS b,
+    arrayMap(l -> toDecimal64OrZero(l.price, 4), b.line_items) AS prices,
+    arraySum(r -> arraySum(t -> multiIf(
+            t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
+            t.amount_set.shop_money.currency_code = currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
+            t.currency = currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
+            toDecimal128(0, 4)), r.transactions), b.refunds) AS money_back
+SELECT
+    shop,
+    created_at,
+    order_id,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    customer_id,
+    currency,
+    test,
+    financial_status,
+    fulfillment_status,
+    cancelled_at,
+    updated_at,
+    arrayMin(arrayFilter(t -> t > toDateTime64(0, 3, 'UTC'),
+        arrayMap(f -> parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC'), arrayFilter(f -> f.status = 'success', b.fulfillments)))) AS fulfilled_at,
+    total_price,
+    if(isNull(b.current_total_price), toDecimal64OrZero(toString(total_price - money_back), 4), events.current_total_price) AS current_total_price,
+    toDecimal64OrZero(toString(money_back), 4) AS refunded,
+    if(isNull(b.current_total_price), toDecimal64(0, 4),
+        toDecimal64OrZero(toString(greatest(toDecimal128(0, 4), total_price - events.current_total_price - money_back)), 4)) AS written_off,
+    subtotal_price,
+    total_tax,
+    total_discounts,
+    toDecimal64OrZero(b.total_shipping_price_set.shop_money.amount, 4) AS total_shipping,
+    toDecimal64OrZero(b.total_tip_received, 4) AS total_tips,
+    toDecimal64OrZero(toString(arraySum(l -> if(l.gift_card, toDecimal128OrZero(l.price, 4) * l.quantity, toDecimal128(0, 4)), b.line_items)), 4) AS gift_cards,
+    name,
+    if(length(b.source_name) <= 64, b.source_name, '') AS source_name,
+    if(length(b.cancel_reason) <= 64, b.cancel_reason, '') AS cancel_reason,
+    arrayMap(l -> l.id, b.line_items) AS line_ids,
+    arrayMap(l -> l.product_id, b.line_items) AS line_product_ids,
+    arrayMap(l -> l.variant_id, b.line_items) AS line_variant_ids,
+    arrayMap(l -> l.sku, b.line_items) AS line_skus,
+    arrayMap(l -> l.title, b.line_items) AS line_titles,
+    prices AS line_prices,
+    arrayMap(l -> l.quantity, b.line_items) AS line_quantities,
+    arrayMap(l -> ifNull(l.current_quantity, l.quantity), b.line_items) AS line_current_quantities,
+    arrayMap(l -> toDecimal64OrZero(toString(
+        toDecimal128OrZero(l.price, 4) * l.quantity - arraySum(a -> toDecimal128OrZero(a.amount, 4), l.discount_allocations)), 4), b.line_items) AS line_amounts,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE order_id != 0
+    AND updated_at > toDateTime64(0, 3, 'UTC')
+    AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
+    AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled');
+
+-- version: the complement of created_at, then of the id, in 64 bits each.
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.first_orders_feed TO {{database}}.first_orders AS
+SELECT
+    shop,
+    customer_id,
+    bitShiftLeft(toUInt128(bitNot(toUInt64(greatest(toUnixTimestamp64Milli(created_at), 0)))), 64) + toUInt128(bitNot(order_id)) AS version,
+    order_id,
+    created_at,
+    currency,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE order_id != 0 AND customer_id != 0 AND NOT test
+    AND updated_at > toDateTime64(0, 3, 'UTC')
+    AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
+    AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled');
+
+-- A refund comes as refunds/create and again in every later body of its order, where it may have changed (a transaction
+-- that was pending has succeeded): the order's updated_at places those, created_at the first. Amounts are in the shop's
+-- currency; see README.md for transactions in another.
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.refunds_feed TO {{database}}.refunds AS
+WITH
+    shopify_topic = 'refunds/create' AS own,
+    arrayJoin(if(own,
+        [JSONExtract(body, 'Tuple(id UInt64, created_at String, processed_at String, total_duties_set Tuple(shop_money Tuple(currency_code String)),
+            refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
+            transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))')],
+        JSONExtract(body, 'refunds', 'Array(Tuple(id UInt64, created_at String, processed_at String, total_duties_set Tuple(shop_money Tuple(currency_code String)),
+            refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
+            transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String))))))'))) AS r,
+    arrayFirst(c -> c != '' AND length(c) <= 64, arrayConcat(
+        [if(own, '', toString(events.currency)), r.total_duties_set.shop_money.currency_code],
+        arrayMap(l -> l.subtotal_set.shop_money.currency_code, r.refund_line_items),
+        arrayMap(t -> t.amount_set.shop_money.currency_code, r.transactions),
+        arrayMap(t -> t.currency, r.transactions))) AS shop_currency
+SELECT
+    shop,
+    parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') AS created_at,
+    r.id AS refund_id,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(if(own, parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC'), events.updated_at)), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    order_id,
+    shop_currency AS currency,
+    if(own, arrayExists(t -> t.test, r.transactions), events.test) AS test,
+    toDecimal64OrZero(toString(arraySum(t -> multiIf(
+            t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
+            t.amount_set.shop_money.currency_code = shop_currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
+            t.currency = shop_currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
+            toDecimal128(0, 4)), r.transactions)), 4) AS amount,
+    arraySum(l -> toInt64(l.quantity), r.refund_line_items) AS units,
+    arrayMap(l -> l.line_item_id, r.refund_line_items) AS line_ids,
+    arrayMap(l -> l.quantity, r.refund_line_items) AS line_quantities,
+    parseDateTime64BestEffortOrZero(r.processed_at, 3, 'UTC') AS processed_at,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE order_id != 0
+    AND (shopify_topic = 'refunds/create'
+        OR (events.updated_at > toDateTime64(0, 3, 'UTC')
+            AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+            AND (position(body, '"refunds":[]') = 0 OR position(body, '"refunds":[{') != 0)))
+    AND r.id != 0
+    AND parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC')
+    AND parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.fulfillments_feed TO {{database}}.fulfillments AS
+WITH
+    arrayJoin(if(shopify_topic IN ('fulfillments/create', 'fulfillments/update'),
+        [JSONExtract(body, 'Tuple(id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
+            created_at String, updated_at String, line_items Array(Tuple(quantity Int32)))')],
+        JSONExtract(body, 'fulfillments', 'Array(Tuple(id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
+            created_at String, updated_at String, line_items Array(Tuple(quantity Int32))))'))) AS f
+SELECT
+    shop,
+    parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') AS created_at,
+    f.id AS fulfillment_id,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC')), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    order_id,
+    f.name AS name,
+    if(length(f.status) <= 64, f.status, '') AS status,
+    if(length(f.shipment_status) <= 64, f.shipment_status, '') AS shipment_status,
+    if(length(f.service) <= 64, f.service, '') AS service,
+    f.location_id AS location_id,
+    if(length(f.tracking_company) <= 64, f.tracking_company, '') AS tracking_company,
+    f.tracking_number AS tracking_number,
+    arraySum(l -> toInt64(l.quantity), f.line_items) AS units,
+    parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC') AS updated_at,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE order_id != 0
+    AND (shopify_topic IN ('fulfillments/create', 'fulfillments/update')
+        OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+            AND (position(body, '"fulfillments":[]') = 0 OR position(body, '"fulfillments":[{') != 0)))
+    AND f.id != 0
+    AND parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC')
+    AND parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.checkouts_feed TO {{database}}.checkouts AS
+WITH JSONExtract(body, 'Tuple(id UInt64, token String, completed_at String)') AS b
+SELECT
+    shop,
+    created_at,
+    b.token AS token,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    b.id AS checkout_id,
+    customer_id,
+    currency,
+    total_price,
+    updated_at,
+    parseDateTime64BestEffortOrZero(b.completed_at, 3, 'UTC') AS completed_at,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE shopify_topic IN ('checkouts/create', 'checkouts/update')
+    AND b.token != ''
+    AND updated_at > toDateTime64(0, 3, 'UTC')
+    AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.products_feed TO {{database}}.products AS
+WITH JSONExtract(body, 'Tuple(title String, handle String, vendor String, product_type String, status String, published_at String,
+    variants Array(Tuple(id UInt64, sku String, title String, price String, inventory_item_id UInt64)))') AS b
+SELECT
+    shop,
+    toUInt64OrZero(entity_id) AS product_id,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    b.title AS title,
+    b.handle AS handle,
+    b.vendor AS vendor,
+    b.product_type AS product_type,
+    if(length(b.status) <= 64, b.status, '') AS status,
+    created_at,
+    updated_at,
+    parseDateTime64BestEffortOrZero(b.published_at, 3, 'UTC') AS published_at,
+    arrayMap(v -> v.id, b.variants) AS variant_ids,
+    arrayMap(v -> v.sku, b.variants) AS variant_skus,
+    arrayMap(v -> v.title, b.variants) AS variant_titles,
+    arrayMap(v -> toDecimal64OrZero(v.price, 4), b.variants) AS variant_prices,
+    arrayMap(v -> v.inventory_item_id, b.variants) AS variant_inventory_item_ids,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE shopify_topic IN ('products/create', 'products/update')
+    AND toUInt64OrZero(entity_id) != 0
+    AND updated_at > toDateTime64(0, 3, 'UTC');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.customers_feed TO {{database}}.customers AS
+WITH JSONExtract(body, 'Tuple(state String, orders_count Int64, total_spent String, verified_email Bool)') AS b
+SELECT
+    shop,
+    toUInt64OrZero(entity_id) AS customer_id,
+    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    if(length(b.state) <= 64, b.state, '') AS state,
+    currency,
+    b.orders_count AS orders_count,
+    toDecimal64OrZero(b.total_spent, 4) AS total_spent,
+    b.verified_email AS verified_email,
+    created_at,
+    updated_at,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE shopify_topic IN ('customers/create', 'customers/update', 'customers/enable', 'customers/disable')
+    AND toUInt64OrZero(entity_id) != 0
+    AND updated_at > toDateTime64(0, 3, 'UTC');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.inventory_levels_feed TO {{database}}.inventory_levels AS
+WITH JSONExtract(body, 'Tuple(inventory_item_id UInt64, location_id UInt64, available Nullable(Int64))') AS b
+SELECT
+    shop,
+    b.inventory_item_id AS inventory_item_id,
+    b.location_id AS location_id,
+    bitShiftLeft(toUInt256(greatest(if(shopify_topic = 'inventory_levels/disconnect', toUnixTimestamp64Milli(toDateTime64(time, 3)), toUnixTimestamp64Milli(updated_at)), 0)), 128)
+        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
+        + toUInt256(_offset) AS version,
+    b.available AS available,
+    shopify_topic != 'inventory_levels/disconnect' AS connected,
+    updated_at,
+    shopify_topic,
+    time,
+    _topic,
+    _partition,
+    _offset
+FROM {{database}}.events AS events
+WHERE shopify_topic IN ('inventory_levels/update', 'inventory_levels/connect', 'inventory_levels/disconnect')
+    AND b.inventory_item_id != 0 AND b.location_id != 0
+    AND (updated_at > toDateTime64(0, 3, 'UTC') OR shopify_topic = 'inventory_levels/disconnect');
+
+CREATE VIEW IF NOT EXISTS {{database}}.orders_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.orders FINAL
+WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+
+-- The lines are a part of the order's row, so that they are those of its newest version: a line that an edit has taken out
+-- of the body is out here as well.
+CREATE VIEW IF NOT EXISTS {{database}}.order_lines_current AS
+SELECT
+    shop,
+    created_at,
+    order_id,
+    currency,
+    test,
+    cancelled_at,
+    line_id,
+    product_id,
+    variant_id,
+    sku,
+    title,
+    price,
+    quantity,
+    current_quantity,
+    amount
+FROM {{database}}.orders_current
+ARRAY JOIN
+    line_ids AS line_id,
+    line_product_ids AS product_id,
+    line_variant_ids AS variant_id,
+    line_skus AS sku,
+    line_titles AS title,
+    line_prices AS price,
+    line_quantities AS quantity,
+    line_current_quantities AS current_quantity,
+    line_amounts AS amount;
+
+CREATE VIEW IF NOT EXISTS {{database}}.first_orders_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.first_orders FINAL
+WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+
+CREATE VIEW IF NOT EXISTS {{database}}.refunds_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.refunds FINAL
+WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+
+CREATE VIEW IF NOT EXISTS {{database}}.fulfillments_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.fulfillments FINAL
+WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+
+CREATE VIEW IF NOT EXISTS {{database}}.checkouts_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.checkouts FINAL
+WHERE (shop, checkout_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'checkout');
+
+CREATE VIEW IF NOT EXISTS {{database}}.products_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.products FINAL
+WHERE (shop, product_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'product');
+
+CREATE VIEW IF NOT EXISTS {{database}}.customers_current AS
+SELECT * EXCEPT (version)
+FROM {{database}}.customers FINAL
+WHERE (shop, customer_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'customer');
+
+CREATE VIEW IF NOT EXISTS {{database}}.inventory_levels_current AS
+SELECT * EXCEPT (version, connected)
+FROM {{database}}.inventory_levels FINAL
+WHERE connected AND (shop, inventory_item_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'inventory_item');
+
+-- What the merchant's books show, one row per booking: an order on the moment it was created, a refund on the moment it
+-- was made. Test orders are not booked. Reports are sums over it, for any span of time and any bucket.
+CREATE VIEW IF NOT EXISTS {{database}}.sales AS
+SELECT
+    shop,
+    created_at AS at,
+    currency,
+    1 AS orders,
+    toUInt8(cancelled_at > toDateTime64(0, 3, 'UTC')) AS cancelled_orders,
+    toUInt8(customer_id != 0) AS customer_orders,
+    total_price AS gross,
+    written_off,
+    0 AS refunds,
+    toDecimal64(0, 4) AS refunded,
+    toUInt8(fulfilled_at >= created_at) AS fulfilled_orders,
+    if(fulfilled_at >= created_at, dateDiff('second', created_at, fulfilled_at), 0) AS fulfil_seconds
+FROM {{database}}.orders_current
+WHERE NOT test
+UNION ALL
+SELECT
+    shop,
+    created_at AS at,
+    currency,
+    0 AS orders,
+    0 AS cancelled_orders,
+    0 AS customer_orders,
+    toDecimal64(0, 4) AS gross,
+    toDecimal64(0, 4) AS written_off,
+    1 AS refunds,
+    amount AS refunded,
+    0 AS fulfilled_orders,
+    0 AS fulfil_seconds
+FROM {{database}}.refunds_current
+WHERE NOT test;
+
+CREATE VIEW IF NOT EXISTS {{database}}.sales_by_minute AS
+SELECT
+    shop,
+    toStartOfMinute(at) AS minute,
+    currency,
+    sum(sales.orders) AS orders,
+    sum(sales.cancelled_orders) AS cancelled_orders,
+    sum(sales.gross) AS gross,
+    sum(sales.written_off) AS written_off,
+    sum(sales.refunds) AS refunds,
+    sum(sales.refunded) AS refunded,
+    sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
+    sum(sales.fulfilled_orders) AS fulfilled_orders,
+    sum(sales.fulfil_seconds) AS fulfil_seconds
+FROM {{database}}.sales AS sales
+GROUP BY shop, minute, currency;
+
+CREATE VIEW IF NOT EXISTS {{database}}.sales_by_day AS
+SELECT
+    shop,
+    toDate(at) AS day,
+    currency,
+    sum(sales.orders) AS orders,
+    sum(sales.cancelled_orders) AS cancelled_orders,
+    sum(sales.gross) AS gross,
+    sum(sales.written_off) AS written_off,
+    sum(sales.refunds) AS refunds,
+    sum(sales.refunded) AS refunded,
+    sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
+    sum(sales.fulfilled_orders) AS fulfilled_orders,
+    sum(sales.fulfil_seconds) AS fulfil_seconds
+FROM {{database}}.sales AS sales
+GROUP BY shop, day, currency;
