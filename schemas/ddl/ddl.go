@@ -84,15 +84,20 @@ func readOne(dir fs.FS, file string) (Migration, error) {
 	return Migration{Version: version, Name: name, Statements: statements, Checksum: hex.EncodeToString(sum[:])}, nil
 }
 
-// Render returns the statements for one database.
-func (m Migration) Render(database string) ([]string, error) {
+// Render returns the statements for one database on one server.
+func (m Migration) Render(database string) ([]string, error) { return m.RenderOn(database, "") }
+
+// RenderOn returns the statements for one database on the replicas of a cluster; see OnCluster.
+func (m Migration) RenderOn(database, cluster string) ([]string, error) {
 	quoted, err := Quote(database)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]string, len(m.Statements))
 	for i, s := range m.Statements {
-		out[i] = strings.ReplaceAll(s, DatabaseVariable, quoted)
+		if out[i], err = OnCluster(strings.ReplaceAll(s, DatabaseVariable, quoted), cluster); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	URL         string        `mapstructure:"url" help:"Server address: http://host:8123, https://host:8443, clickhouse://host:9000 (native) or clickhouses://host:9440 (native over TLS); without credentials in it."`
 	Database    string        `mapstructure:"database" help:"Database of the tables; letters, digits and underscores; created by the migrations where it is missing."`
-	Cluster     string        `mapstructure:"cluster" help:"Cluster of the server's configuration to create the tables on, as replicas of one shard; {cluster} stands for the server's own; empty means this server alone. To be set before the first migration."`
+	Cluster     string        `mapstructure:"cluster" help:"Cluster of the server's configuration to create the tables on, as replicas of one shard; {cluster} stands for the server's own; empty means this server alone. To be set before the first migration; url must then lead each process to one replica at a time, not to a balancer that spreads requests."`
 	User        string        `mapstructure:"user" help:"User name; empty means the server's user default."`
 	Password    secret.Secret `mapstructure:"password" help:"Password of the user; empty means none."`
 	Compression string        `mapstructure:"compression" help:"Compression between program and server: lz4, zstd or none."`

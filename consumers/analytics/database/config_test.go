@@ -51,6 +51,7 @@ func TestConfigReportsEveryProblemAndNoSecret(t *testing.T) {
 		"a query":            {func(c *Config) { c.URL = "http://x?a=b" }, "url must not have a query"},
 		"a native path":      {func(c *Config) { c.URL = "clickhouse://x/db" }, "url must not have a path"},
 		"database":           {func(c *Config) { c.Database = "a-b" }, "database: "},
+		"cluster":            {func(c *Config) { c.Cluster = "a'b" }, "cluster: "},
 		"compression":        {func(c *Config) { c.Compression = "rar" }, "compression must be"},
 		"dial timeout":       {func(c *Config) { c.DialTimeout = 0 }, "dial_timeout must be"},
 		"half a certificate": {func(c *Config) { c.URL = "https://x"; c.TLS.CertFile = "x" }, "tls.cert_file and tls.key_file"},

@@ -87,6 +87,20 @@ func (db *DB) Database() string { return db.database }
 // Cluster is the cluster on which the tables are replicated; "" for a server of its own.
 func (db *DB) Cluster() string { return db.cluster }
 
+// Sync waits until the replica that is asked has every row of the table that any replica acknowledged before; without a cluster it
+// does nothing. Who looks for rows that an insert may have left (to insert the missing once more) must call it first, since they may
+// have gone to another replica and would be doubled. Requests that a balancer spreads over replicas cannot be synced: Config.URL must
+// lead to one replica, or to one per client.
+func (db *DB) Sync(ctx context.Context, table string) error {
+	if db.cluster == "" {
+		return nil
+	}
+	if err := db.conn.Exec(ctx, "SYSTEM SYNC REPLICA "+db.quoted+"."+quoteName(table)+" LIGHTWEIGHT"); err != nil {
+		return fmt.Errorf("wait for the replicas' rows of %s: %w", table, err)
+	}
+	return nil
+}
+
 // Close closes the connections.
 func (db *DB) Close() error {
 	if err := db.conn.Close(); err != nil {

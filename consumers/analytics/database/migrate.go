@@ -124,12 +124,12 @@ func createRecords(ctx context.Context, db *DB) error {
 		return fmt.Errorf("look for database %s: %w", db.database, err)
 	}
 	if there == 0 {
-		if err := execute(ctx, db, "CREATE DATABASE IF NOT EXISTS "+db.quoted); err != nil {
+		if err := executeOn(ctx, db, "CREATE DATABASE IF NOT EXISTS "+db.quoted); err != nil {
 			return fmt.Errorf("create database %s: %w", db.database, err)
 		}
 	}
 	// The checksum is part of the sorting key, so that merges drop repeats but never hide a conflict.
-	err := execute(ctx, db, "CREATE TABLE IF NOT EXISTS "+db.quoted+`.schema_migrations
+	err := executeOn(ctx, db, "CREATE TABLE IF NOT EXISTS "+db.quoted+`.schema_migrations
 (
     version UInt32,
     name String,
@@ -145,7 +145,7 @@ ORDER BY (version, checksum)`)
 }
 
 func apply(ctx context.Context, db *DB, m ddl.Migration) error {
-	statements, err := m.Render(db.database)
+	statements, err := m.RenderOn(db.database, db.cluster)
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
@@ -160,6 +160,15 @@ func apply(ctx context.Context, db *DB, m ddl.Migration) error {
 		return fmt.Errorf("record: %w", err)
 	}
 	return nil
+}
+
+// executeOn is execute on every server of the cluster, if there is one.
+func executeOn(ctx context.Context, db *DB, statement string) error {
+	statement, err := ddl.OnCluster(statement, db.cluster)
+	if err != nil {
+		return err
+	}
+	return execute(ctx, db, statement)
 }
 
 // execute runs one statement, again where it met another runner that was creating the same thing: IF NOT EXISTS is
@@ -244,7 +253,7 @@ func setDurability(ctx context.Context, db *DB) error {
 			fmt.Sprintf("fsync_part_directory = %d", on),
 			fmt.Sprintf("min_rows_to_fsync_after_merge = %d", minRows),
 		}
-		err := execute(ctx, db, "ALTER TABLE "+db.quoted+"."+table+" MODIFY SETTING "+strings.Join(set, ", "))
+		err := executeOn(ctx, db, "ALTER TABLE "+db.quoted+"."+table+" MODIFY SETTING "+strings.Join(set, ", "))
 		if err != nil {
 			return fmt.Errorf("set durability of %s: %w", table, err)
 		}

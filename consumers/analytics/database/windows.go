@@ -9,17 +9,12 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
+
+	"millrace/schemas/ddl"
 )
 
 // ErrWouldDouble is returned by CheckWindows: an insert that is repeated after a failure would leave rows twice in a table.
 var ErrWouldDouble = errors.New("a repeated insert would double rows")
-
-// window is the size that the program's own tables have; see schemas/ddl.
-const window = 100_000
-
-// windowSeconds is how long replicated tables of the program's remember: longer than the longest outage of a sink, whose batches under
-// way are repeated after it. Seven days is also how long Kafka keeps the offsets of a group that is away.
-const windowSeconds = 7 * 24 * 3600
 
 // writtenTables are the tables that the sink inserts into.
 func writtenTables() []string { return []string{"events", "activity"} }
@@ -171,9 +166,9 @@ func (t existing) doubles(view tableName, defaults map[string]string) string {
 			value = defaults[name]
 		}
 		if value == "" || value == "0" {
-			size := window
+			size := ddl.Window
 			if strings.HasSuffix(name, "_seconds") {
-				size = windowSeconds
+				size = ddl.WindowSeconds
 			}
 			set = append(set, fmt.Sprintf("%s = %d", name, size))
 		}
