@@ -16,11 +16,21 @@ import (
 
 // BenchmarkNothing is the runtime's own cost per event: a handler that does nothing, 1 KB events of 50 000 keys in 12 partitions, and a
 // broker in the same process. deploy/bench/runtime measures with a real broker.
-func BenchmarkNothing(b *testing.B) { benchmark(b, group.Service{Handler: group.HandlerFunc(nothing)}) }
+func BenchmarkNothing(b *testing.B) {
+	bothWays(b, group.Service{Handler: group.HandlerFunc(nothing)})
+}
+
+// bothWays runs without and with a record of activity per event.
+func bothWays(b *testing.B, svc group.Service) {
+	b.Helper()
+	for name, activity := range map[string]bool{"plain": false, "activity": true} {
+		b.Run(name, func(b *testing.B) { benchmark(b, svc, activity) })
+	}
+}
 
 // BenchmarkExactlyOnce keeps state and emits a record for each event.
 func BenchmarkExactlyOnce(b *testing.B) {
-	benchmark(b, group.Service{State: true, Emits: []string{output}, Handler: group.HandlerFunc(func(_ context.Context, e *group.Event, u group.UnitOfWork) error {
+	bothWays(b, group.Service{State: true, Emits: []string{output}, Handler: group.HandlerFunc(func(_ context.Context, e *group.Event, u group.UnitOfWork) error {
 		if err := u.Emit(group.Record{Topic: output, Key: e.Key, Value: e.Body}); err != nil {
 			return err
 		}
@@ -30,11 +40,11 @@ func BenchmarkExactlyOnce(b *testing.B) {
 
 func nothing(context.Context, *group.Event, group.UnitOfWork) error { return nil }
 
-func benchmark(b *testing.B, svc group.Service) {
+func benchmark(b *testing.B, svc group.Service, activity bool) {
 	b.Helper()
 	const partitions = 12
 	c := kfake.MustCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, source, output, schemas.RetryTopic(source, groupID),
-		schemas.DeadLetterTopic(source, groupID), schemas.StateTopic(source, groupID)))
+		schemas.DeadLetterTopic(source, groupID), schemas.StateTopic(source, groupID), schemas.ActivityTopic))
 	defer c.Close()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.MaxBufferedRecords(1<<20))
 	if err != nil {
@@ -61,7 +71,9 @@ func benchmark(b *testing.B, svc group.Service) {
 		return handle.Handle(ctx, e, u)
 	})
 	cfg := group.DefaultConfig(groupID)
-	rt, err := group.New(svc, cfg, group.Deps{Kafka: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, Logger: logger(), Registerer: prometheus.NewRegistry()})
+	cfg.Activity = activity
+	registry := prometheus.NewRegistry()
+	rt, err := group.New(svc, cfg, group.Deps{Kafka: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, Logger: logger(), Registerer: registry})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,5 +88,8 @@ func benchmark(b *testing.B, svc group.Service) {
 	cancel()
 	if err := <-ended; err != nil {
 		b.Fatal(err)
+	}
+	if activity {
+		b.ReportMetric(100*counter(b, registry, "millrace_group_activity_dropped_total")/float64(b.N), "%dropped")
 	}
 }

@@ -139,6 +139,7 @@ func (r *Runtime) through(commits []schedule.Commit, b *built) error {
 		}
 	}
 	r.mu.Unlock()
+	r.activity.sendAll(commits)
 	r.conclude(commits, true)
 	return errors.Join(errs...)
 }
@@ -161,6 +162,9 @@ func (r *Runtime) refuse(ctx context.Context, b *built, e *txn.RecordError) {
 	r.logger.ErrorContext(ctx, "a record is refused: its event becomes a dead letter", "to", topic, "source_topic", it.Partition().Topic,
 		"partition", it.Partition().Number, "offset", it.Offset, "err", e.Err)
 	failed(it, classTooLarge, fmt.Errorf("write to topic %s: %w", topic, e.Err))
+	if rec, ok := it.Report.(*kgo.Record); ok {
+		it.Report = buried(rec, it)
+	}
 	if o.kind == letterRecord {
 		return // by its class it goes without its body now
 	}

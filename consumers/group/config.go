@@ -18,6 +18,7 @@ type Config struct {
 	BufferBytes    int           `mapstructure:"buffer_bytes" help:"Bytes of events held in memory by this process; reading stops above it; at least 1MiB."`
 	MaxUnfinished  int           `mapstructure:"max_unfinished" help:"Unfinished events per partition, beyond which that partition alone is not read on; 1 to 1500, which is what the commit metadata has room for."`
 	DeadLetter     string        `mapstructure:"dead_letter" help:"What happens to later events of an entity after a dead letter: continue with them, or park them until the dead letter is redriven or dropped."`
+	Activity       bool          `mapstructure:"activity" help:"Write what the service did with each event to the topic millrace.activity, for the story of an order; nothing waits for it, and records that Kafka does not take in time are dropped."`
 	Retry          RetryConfig   `mapstructure:"retry"`
 	State          StateConfig   `mapstructure:"state"`
 }

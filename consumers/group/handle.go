@@ -23,6 +23,7 @@ type outcome struct {
 	writes *writes
 	size   int       // bytes of writes
 	at     time.Time // when it was known
+	result result    // for the record of activity; without an outcome there is none
 }
 
 type outcomeKind uint8
@@ -80,19 +81,36 @@ func (r *Runtime) afterChange(p *schedule.Partition) {
 
 // handle runs the service's handler and turns its verdict into an outcome.
 func (r *Runtime) handle(it *schedule.Item, began time.Time) outcome {
-	o := r.judge(it, began)
+	p := ownerOf(it.Partition())
+	u := &unit{runtime: r, partition: p}
+	o := r.judge(it, u, began)
 	if o.kind == toWait || o.kind == toAside {
 		it.Record = logread.Detach(it.Record) // it must not keep its whole batch alive while it waits
 	}
 	if o.at.IsZero() {
 		o.at = time.Now()
 	}
+	if r.activity != nil && o.result.outcome != "" {
+		r.tell(it, u, &o, began)
+	}
 	return o
 }
 
-func (r *Runtime) judge(it *schedule.Item, began time.Time) outcome {
-	p := ownerOf(it.Partition())
-	u := &unit{runtime: r, partition: p}
+// tell writes what became of a try: after the commit where there is one to come, and at once where nothing is written.
+func (r *Runtime) tell(it *schedule.Item, u *unit, o *outcome, began time.Time) {
+	o.result.due = o.due
+	rec := r.activity.report(it, u, o.result, began, o.at)
+	switch {
+	case rec == nil:
+	case o.kind == toWait, o.kind == toAside, o.kind == toSleep, o.kind == toSettle && o.writes == nil && it.Log < 0:
+		r.activity.send(rec)
+	default:
+		it.Report = rec
+	}
+}
+
+func (r *Runtime) judge(it *schedule.Item, u *unit, began time.Time) outcome {
+	p := u.partition
 	u.event = Event{
 		Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
 		Attempt: it.Attempts + 1, FirstFailure: it.FirstFailure,
@@ -176,11 +194,14 @@ func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began, end
 		r.metrics.endToEnd.Observe(ended.Sub(u.event.Received).Seconds())
 	}
 	r.transition(slog.LevelDebug, "done", it, u, began, "verdict", verdict)
-	if !keep {
-		return outcome{kind: toSettle, at: ended}
+	o := outcome{kind: toSettle, at: ended, result: result{outcome: schemas.OutcomeDone}}
+	if verdict != schemas.OutcomeDone {
+		o.result = result{outcome: schemas.OutcomeSkipped, class: verdict}
 	}
-	w, size := u.writes(r.svc.Dedupe)
-	return outcome{kind: toSettle, writes: w, size: size, at: ended}
+	if keep {
+		o.writes, o.size = u.writes(r.svc.Dedupe)
+	}
+	return o
 }
 
 func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, began time.Time) outcome {
@@ -195,6 +216,7 @@ func (r *Runtime) retry(it *schedule.Item, u *unit, class string, err error, beg
 	if o.kind == toSleep {
 		o.kind = toPut // the attempt must be kept
 	}
+	o.result = result{outcome: schemas.OutcomeRetry, class: class, err: err}
 	r.metrics.retries.With(o.where()).Inc()
 	r.transition(slog.LevelInfo, "retry", it, u, began, "class", class, "err", err, "after", after, "where", o.where())
 	return o
@@ -223,10 +245,12 @@ func (o outcome) where() string {
 // notReady puts an item off for an event that it needs.
 func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict.Error, began time.Time) outcome {
 	r.metrics.verdicts.With(classNotReady).Inc()
+	first := it.Since.IsZero()
 	if waited := sinceFirst(it); waited >= r.cfg.Retry.NotReadyMax {
 		return r.dead(it, u, classNotReady, fmt.Errorf("waited for %s: %w", waited.Round(time.Millisecond), v), began)
 	}
 	o := r.putOff(it, v.After)
+	o.waiting(first, classNotReady, v)
 	// What it waits for may have the same key.
 	if o.kind == toWait {
 		o.kind = toAside
@@ -239,7 +263,9 @@ func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict.Error, began t
 
 func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict.Error, began time.Time) outcome {
 	r.metrics.verdicts.With(classUnavailable).Inc()
+	first := it.Since.IsZero()
 	o := r.putOff(it, v.After)
+	o.waiting(first, classUnavailable, v)
 	r.transition(slog.LevelDebug, "unavailable", it, u, began, "err", v, "after", v.After, "where", o.where())
 	return o
 }
@@ -262,6 +288,13 @@ func (r *Runtime) putOff(it *schedule.Item, after time.Duration) outcome {
 	return o
 }
 
+// waiting notes the first of an event's waits for the record of activity: it may be asked many times a minute.
+func (o *outcome) waiting(first bool, class string, err error) {
+	if first {
+		o.result = result{outcome: schemas.OutcomeWaiting, class: class, err: err}
+	}
+}
+
 // dead gives an item up.
 func (r *Runtime) dead(it *schedule.Item, u *unit, class string, err error, began time.Time) outcome {
 	if class != classExhausted { // counted as what it is by retry
@@ -272,7 +305,7 @@ func (r *Runtime) dead(it *schedule.Item, u *unit, class string, err error, bega
 	it.Class = class
 	r.metrics.deadLetters.With(class).Inc()
 	r.transition(slog.LevelWarn, "dead-lettered", it, u, began, "class", class, "err", err)
-	return outcome{kind: toBury}
+	return outcome{kind: toBury, result: result{outcome: schemas.OutcomeDeadLettered, class: class, err: err}}
 }
 
 // maxErrorText is how much of an error's text a record carries.

@@ -35,7 +35,8 @@ type metrics struct {
 	handler, endToEnd, transaction, transactionRecords prometheus.Histogram
 	transactionFailures, missing, foreign              prometheus.Counter
 	verdicts                                           *counters
-	retries, deadLetters                               *counters
+	retries, deadLetters, activityDropped              *counters
+	activity                                           prometheus.Counter
 }
 
 // counters is a counter vector with one label whose counters are looked up without a hash of labels.
@@ -110,6 +111,9 @@ func newMetrics(reg prometheus.Registerer, topics []string) *metrics {
 	m.retries = f.counters("retries_total", "Tries that are to be repeated, by where they wait.", "where", "memory", "topic")
 	m.deadLetters = f.counters("dead_letters_total", "Events given up, by the class of their last error.", "class",
 		classPermanent, classExhausted, classNotReady, classUnreadable, classTooLarge)
+	m.activity = f.counter("activity_records_total", "Records of what the service did that are written.")
+	m.activityDropped = f.counters("activity_dropped_total", "Records of what the service did that are lost, by reason: they are dropped where Kafka does not take them in time.",
+		"reason", droppedFull, droppedFailed)
 	m.gate.Set(1)
 	return m
 }
@@ -164,6 +168,7 @@ func (r *Runtime) observer(ctx context.Context) {
 			r.wakeWorkers() // they also wait for the member to be alive
 			r.mu.Unlock()
 			r.countLetters(ctx, letters, now)
+			r.findActivity(ctx, now)
 		}
 	}
 }

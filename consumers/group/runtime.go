@@ -39,6 +39,7 @@ type Runtime struct {
 
 	// Set by Run before anything else runs.
 	producer *txn.Producer
+	activity *activity // nil: none is written
 	reader   *logread.Reader
 	cache    state.Cache
 
@@ -136,10 +137,10 @@ func validate(svc Service, cfg Config, d Deps) error {
 // Run works until ctx ends: it then lets running handlers finish within Config.Member.StopGrace, commits and leaves the group; it returns
 // nil then. Errors: ErrTopics when the topics of the service are not there or not alike; member.ErrEventsLost; member.ErrFenced.
 func (r *Runtime) Run(ctx context.Context) error {
-	if err := r.connect(); err != nil {
+	if err := r.connect(ctx); err != nil {
 		return fmt.Errorf("run service %s: %w", r.svc.Name, err)
 	}
-	defer r.close()
+	defer r.close(ctx)
 	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -199,16 +200,21 @@ func (r *Runtime) Ready(context.Context) error {
 }
 
 // connect makes what the member does not bring.
-func (r *Runtime) connect() error {
+func (r *Runtime) connect(ctx context.Context) error {
 	var err error
 	if r.producer, err = txn.New(r.kafka, r.transactionalID(r.writer), r.transactionTimeout(), r.logger); err != nil {
 		return fmt.Errorf("make the transactional producer: %w", err)
+	}
+	if r.activity, err = r.newActivity(); err != nil {
+		r.producer.Close()
+		return err
 	}
 	r.reader = logread.New(r.producer.Client())
 	r.cache = state.Memory()
 	if r.svc.State && r.cfg.State.Cache == CachePebble {
 		if r.cache, err = state.Pebble(r.stateDir(), r.logger); err != nil {
 			r.producer.Close()
+			r.activity.close(ctx)
 			return fmt.Errorf("open the cache of state: %w", err)
 		}
 	}
@@ -242,10 +248,11 @@ func (r *Runtime) stateDir() string {
 	return filepath.Join(os.TempDir(), "millrace-state-"+r.transactionalID(r.writer))
 }
 
-func (r *Runtime) close() {
+func (r *Runtime) close(ctx context.Context) {
+	r.activity.close(ctx)
 	r.producer.Close()
 	if err := r.cache.Close(); err != nil {
-		r.logger.Warn("close the cache of state", "err", err)
+		r.logger.WarnContext(ctx, "close the cache of state", "err", err)
 	}
 	if r.cfg.State.Dir == "" && r.cfg.Member.InstanceID == "" {
 		_ = os.RemoveAll(r.stateDir()) // nobody would find it again

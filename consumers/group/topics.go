@@ -20,9 +20,13 @@ var ErrTopics = errors.New("the topics of the service are not as they must be")
 
 // checkTopics waits until Kafka answers, and compares.
 func (r *Runtime) checkTopics(ctx context.Context) error {
+	wanted := r.wantedTopics()
+	if r.activity != nil {
+		wanted = append(wanted, schemas.ActivityTopic)
+	}
 	for n := 0; ; n++ {
 		try, cancel := context.WithTimeout(ctx, 10*time.Second)
-		counts, err := r.partitionCounts(try)
+		counts, err := r.partitionCounts(try, wanted...)
 		cancel()
 		if err == nil {
 			err = r.compareTopics(counts)
@@ -31,6 +35,7 @@ func (r *Runtime) checkTopics(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
+			r.activity.found(ctx, counts[schemas.ActivityTopic] > 0)
 			return nil
 		case errors.Is(err, ErrTopics) && n >= 3: // a broker learns of a new topic a moment late
 			return err
@@ -52,10 +57,10 @@ func (r *Runtime) wantedTopics() []string {
 	return append(out, r.svc.Emits...)
 }
 
-// partitionCounts asks for the topics; those that do not exist are missing from the answer.
-func (r *Runtime) partitionCounts(ctx context.Context) (map[string]int, error) {
+// partitionCounts asks for topics; those that do not exist are missing from the answer.
+func (r *Runtime) partitionCounts(ctx context.Context, topics ...string) (map[string]int, error) {
 	req := kmsg.NewPtrMetadataRequest()
-	for _, t := range r.wantedTopics() {
+	for _, t := range topics {
 		rt := kmsg.NewMetadataRequestTopic()
 		rt.Topic = &t
 		req.Topics = append(req.Topics, rt)
@@ -68,6 +73,7 @@ func (r *Runtime) partitionCounts(ctx context.Context) (map[string]int, error) {
 	for _, t := range resp.Topics {
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
+		case err != nil && deref(t.Topic) == schemas.ActivityTopic: // e.g. not allowed: the service does without
 		case err != nil:
 			return nil, fmt.Errorf("ask kafka for topic %s: %w", deref(t.Topic), err)
 		default:

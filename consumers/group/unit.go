@@ -27,6 +27,10 @@ type UnitOfWork interface {
 	Emit(Record) error
 	// State is the value that the service keeps for the event's key.
 	State() State
+	// Note says in a few words what the handler did, for the story of the entity: "reserved 2 × SKU-1". It is for people: no names,
+	// addresses or other data of customers. Of several the texts are joined. It is kept whatever the verdict is, and goes to
+	// schemas.ActivityTopic where Config.Activity is true; see there for what may be lost.
+	Note(text string)
 }
 
 // Record is what a handler emits.

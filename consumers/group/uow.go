@@ -24,6 +24,7 @@ type unit struct {
 	value    []byte         // as Set has left it
 	changed  bool
 	finished bool
+	note     string
 }
 
 // writes is what an event wrote, and waits for its commit.
@@ -61,6 +62,17 @@ func (u *unit) Emit(r Record) error {
 
 // byKey lets the producer choose the partition by the record's key.
 const byKey = -1
+
+// Note is for UnitOfWork.
+func (u *unit) Note(text string) {
+	switch {
+	case u.finished || text == "":
+	case u.note == "":
+		u.note = text
+	case len(u.note) < schemas.MaxActivityText:
+		u.note += "; " + text
+	}
+}
 
 // State is for UnitOfWork.
 func (u *unit) State() State { return u }

@@ -37,6 +37,7 @@ const (
 func DefaultConfig() Config {
 	consumer := group.DefaultConfig("millrace-inventory")
 	consumer.DeadLetter = group.DeadLetterPark
+	consumer.Activity = true
 	return Config{
 		Consumer: consumer,
 		Stock:    StockConfig{URL: "http://127.0.0.1:8090"},

@@ -1,11 +1,13 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,7 +54,7 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 	if err != nil {
 		return group.Permanent(err)
 	}
-	w := &work{handler: h, event: e, state: &s}
+	w := &work{handler: h, event: e, state: &s, note: u.Note}
 	if read == nil {
 		err = w.create(ctx)
 	} else {
@@ -104,7 +106,8 @@ type work struct {
 	*handler
 	event *group.Event
 	state *state
-	keep  bool // the state is to be kept although the verdict is Skip
+	note  func(text string) // for the order's story
+	keep  bool              // the state is to be kept although the verdict is Skip
 }
 
 // skip ends the work with the state kept.
@@ -144,6 +147,7 @@ func (w *work) create(ctx context.Context) error {
 		return err
 	}
 	w.reserved.Inc()
+	w.note("reserved " + goods(r.Lines))
 	w.state.Known, w.state.Lines = true, lines
 	remembered := w.state.Early
 	w.state.Early = nil
@@ -180,6 +184,7 @@ func (w *work) change(ctx context.Context, read func([]byte) (change, error)) er
 	case w.cfg.Early == EarlyRemember:
 		w.state.Early = append(w.state.Early, c)
 		w.early.Inc()
+		w.note("remembered until the order comes")
 		return nil
 	default:
 		return w.notReady(fmt.Errorf("the order %s has not come yet", c.order))
@@ -209,6 +214,7 @@ func (w *work) apply(ctx context.Context, c change) error {
 		return w.release(ctx, key, c.order, ReasonRefunded, lines, w.refunded)
 	case kindShip:
 		w.state.ship(c.Shipped[0])
+		w.note("noted what has been shipped")
 		return nil
 	default:
 		return group.Permanent(fmt.Errorf("the state holds a change of unknown kind %q", c.Kind))
@@ -223,8 +229,31 @@ func (w *work) release(ctx context.Context, key string, order schemas.ID, reason
 	}
 	if err == nil {
 		done.Inc()
+		w.note("released " + goods(lines) + ", " + reason)
 	}
 	return err
+}
+
+// notedLines bounds what a note lists.
+const notedLines = 5
+
+// goods says for people what was reserved or released; nil is everything.
+func goods(lines []Line) string {
+	if lines == nil {
+		return "everything"
+	}
+	var b strings.Builder
+	for i, l := range lines {
+		if i == notedLines {
+			fmt.Fprintf(&b, " and %d more", len(lines)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d × %s", l.Quantity, cmp.Or(l.SKU, "variant "+l.VariantID))
+	}
+	return b.String()
 }
 
 // do makes one call to the stock system.

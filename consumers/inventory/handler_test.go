@@ -26,6 +26,28 @@ func TestAnOrderReservesItsGoodsOnce(t *testing.T) {
 	}
 }
 
+func TestAnOrdersStorySaysWhatWasReservedAndReleased(t *testing.T) {
+	b := setup(t, remember)
+	b.on("refunds/create", refunded(9, 11, 1, "return"))
+	b.on("orders/create", created)
+	b.on("fulfillments/create", shipped2)
+	b.on("orders/cancelled", cancelled(""))
+	b.on("orders/cancelled", cancelled(""))
+	want := []string{
+		"remembered until the order comes", "reserved 3 × A, 2 × variant 112", "released 1 × A, refunded",
+		"noted what has been shipped", "released 1 × A, 2 × variant 112, cancelled",
+	}
+	if !slices.Equal(b.Notes, want) {
+		t.Errorf("notes %q, want %q", b.Notes, want)
+	}
+	if got := goods(make([]Line, 8)); !strings.HasSuffix(got, " and 3 more") {
+		t.Errorf("eight lines: %s", got)
+	}
+	if got := goods(nil); got != "everything" {
+		t.Errorf("all lines: %s", got)
+	}
+}
+
 func TestACancellationReleasesEverythingOnce(t *testing.T) {
 	b := setup(t)
 	b.on("orders/create", created)

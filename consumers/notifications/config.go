@@ -65,6 +65,7 @@ const connections = 16
 func DefaultConfig() Config {
 	consumer := group.DefaultConfig("millrace-notifications")
 	consumer.Concurrency = connections
+	consumer.Activity = true
 	consumer.Retry.Schedule = []time.Duration{0, 2 * time.Second, 8 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 	call := outgoing.DefaultConfig()
 	call.Concurrency, call.Timeout, call.Breaker.PerShop = connections, 20*time.Second, false

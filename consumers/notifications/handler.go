@@ -43,6 +43,7 @@ type notice struct {
 	recipients []string
 	render     func() (content, error)
 	sent       prometheus.Counter
+	done       string // for the order's story
 }
 
 // Handle sends the mail that e asks for, unless the state says that it has been sent.
@@ -77,6 +78,7 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 		return err
 	}
 	n.sent.Inc()
+	u.Note(n.done)
 	return u.State().Set(done.with(key))
 }
 
@@ -108,7 +110,7 @@ func (h *handler) orderNotice(e *group.Event) (notice, error) {
 		return notice{}, group.Skip("cancelled")
 	}
 	return notice{
-		kind: kindOrder, id: o.ID, order: o.ID, recipients: o.recipients(), sent: h.sentOrders,
+		kind: kindOrder, id: o.ID, order: o.ID, recipients: o.recipients(), sent: h.sentOrders, done: "mailed order confirmation",
 		render: func() (content, error) { return h.templates.order.render(orderView(e.Shop, &o)) },
 	}, nil
 }
@@ -128,7 +130,7 @@ func (h *handler) shippingNotice(e *group.Event) (notice, error) {
 		return notice{}, group.Skip("not_tracked")
 	}
 	return notice{
-		kind: kindShipping, id: f.ID, order: f.OrderID, recipients: []string{f.Email}, sent: h.sentShipments,
+		kind: kindShipping, id: f.ID, order: f.OrderID, recipients: []string{f.Email}, sent: h.sentShipments, done: "mailed shipping confirmation",
 		render: func() (content, error) { return h.templates.shipping.render(view) },
 	}, nil
 }

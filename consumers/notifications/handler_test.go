@@ -131,6 +131,9 @@ func TestWhichEventsAreMailed(t *testing.T) {
 			if sent && box.mails[0].To != "ada@example.com" {
 				t.Errorf("mail to %s", box.mails[0].To)
 			}
+			if note := strings.Join(unit.Notes, "; "); sent != strings.HasPrefix(note, "mailed ") || strings.Contains(note, "@") {
+				t.Errorf("noted %q after %s", note, got.Kind)
+			}
 		})
 	}
 }

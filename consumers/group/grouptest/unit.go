@@ -17,12 +17,14 @@ type Unit struct {
 	Emitted    []group.Record // in the order of Emit
 	Topics     []string       // Service.Emits; nil: any topic
 	Stateless  bool           // the service has no state
+	Notes      []string       // in the order of Note
 }
 
 // Handle runs h as the runtime does: what it emitted and stored is kept when the verdict is nil or Skip, and thrown away otherwise.
 func (u *Unit) Handle(ctx context.Context, h group.Handler, e *group.Event) Outcome {
 	try := &Unit{StateValue: u.StateValue, Topics: u.Topics, Stateless: u.Stateless}
 	out := Verdict(h.Handle(ctx, e, try))
+	u.Notes = append(u.Notes, try.Notes...)
 	if out.Kind == Done || out.Kind == Skipped {
 		u.StateValue = try.StateValue
 		u.Emitted = append(u.Emitted, try.Emitted...)
@@ -45,6 +47,9 @@ func (u *Unit) Emit(r group.Record) error {
 	u.Emitted = append(u.Emitted, r)
 	return nil
 }
+
+// Note implements group.UnitOfWork.
+func (u *Unit) Note(text string) { u.Notes = append(u.Notes, text) }
 
 // State implements group.UnitOfWork.
 func (u *Unit) State() group.State { return unitState{u} }
