@@ -26,8 +26,8 @@ type Reports interface {
 	Shops(ctx context.Context, prefix string, limit int) ([]reports.Shop, error)
 	// Events returns the newest events that match.
 	Events(ctx context.Context, q reports.EventQuery) (reports.EventPage, error)
-	// Event returns one event whole; ErrNotFound where it is not stored.
-	Event(ctx context.Context, p reports.Place) (reports.EventDetail, error)
+	// Event returns one event whole; ErrNotFound where it is not stored. near is what it is about, where that is known.
+	Event(ctx context.Context, p reports.Place, near reports.Entity) (reports.EventDetail, error)
 	// Story returns the oldest limit events of one entity and what was done with them; ErrNotFound where there are none.
 	Story(ctx context.Context, e reports.Entity, limit int) (reports.Story, error)
 }

@@ -12,6 +12,8 @@ const (
 	MaxPoints = 1500
 	// MaxRange is the longest range: ten years.
 	MaxRange = 10 * 366 * 24 * time.Hour
+	// MaxFine is the longest range with points shorter than a minute, which are counted from the events themselves.
+	MaxFine = 2 * time.Hour
 	// MaxLimit bounds every list.
 	MaxLimit = 500
 )
@@ -23,8 +25,8 @@ var ErrBadRequest = errors.New("bad request")
 // events are their times of receipt; times of orders are when they were created.
 type Range struct {
 	From, To time.Time
-	// Step is the length of one point, whole minutes; 0 for one that gives some hundred points. The first point begins at the last
-	// multiple of Step before From.
+	// Step is the length of one point: whole minutes, or whole seconds of which a minute is a multiple in ranges up to MaxFine; 0 for
+	// one that gives some hundred points. The first point begins at the last multiple of Step before From.
 	Step time.Duration
 }
 
@@ -32,7 +34,7 @@ type Range struct {
 func steps() []time.Duration {
 	const day = 24 * time.Hour
 	return []time.Duration{
-		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+		5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 		time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, day, 7 * day, 28 * day,
 	}
 }
@@ -58,20 +60,26 @@ func (r Range) Checked() (Range, error) {
 		all := steps()
 		r.Step = all[len(all)-1]
 		for _, s := range all {
-			if length <= fewPoints*s {
+			if length <= fewPoints*s && (s >= time.Minute || length <= MaxFine) {
 				r.Step = s
 				break
 			}
 		}
 	}
-	if r.Step < time.Minute || r.Step%time.Minute != 0 {
-		return r, fmt.Errorf("%w: step must be a whole number of minutes", ErrBadRequest)
+	switch {
+	case r.Step >= time.Minute && r.Step%time.Minute == 0:
+	case r.Step >= time.Second && r.Step%time.Second == 0 && time.Minute%r.Step == 0 && length <= MaxFine:
+	default:
+		return r, fmt.Errorf("%w: step must be a whole number of minutes, or in ranges up to %s a part of a minute in whole seconds", ErrBadRequest, MaxFine)
 	}
 	if length > MaxPoints*r.Step {
 		return r, fmt.Errorf("%w: step %s gives more than %d points", ErrBadRequest, r.Step, MaxPoints)
 	}
 	return r, nil
 }
+
+// fine tells whether points are shorter than a minute.
+func (r Range) fine() bool { return r.Step < time.Minute }
 
 // first is the beginning of the first point, in seconds since 1970.
 func (r Range) first() int64 {

@@ -39,11 +39,16 @@ func (r *Reports) Ping(ctx context.Context) error {
 	return nil
 }
 
-// params are the values bound to a statement's {name:Type}.
-type params = clickhouse.Parameters
+// bound is a value that a statement names as {name:Type}.
+func bound(name string, value any) any { return clickhouse.Named(name, value) }
+
+// within are the bounds of a range and the shop, as every statement names them: {from:Int64} and {to:Int64} in milliseconds.
+func within(r Range, shop string, more ...any) []any {
+	return append([]any{bound("from", r.From.UnixMilli()), bound("to", r.To.UnixMilli()), bound("shop", shop)}, more...)
+}
 
 // each runs a query, with % in it standing for the database, and calls scan for every row.
-func (r *Reports) each(ctx context.Context, query string, bound params, scan func(driver.Rows) error) error {
+func (r *Reports) each(ctx context.Context, query string, values []any, scan func(driver.Rows) error) error {
 	select {
 	case r.turns <- struct{}{}:
 		defer func() { <-r.turns }()
@@ -53,8 +58,7 @@ func (r *Reports) each(ctx context.Context, query string, bound params, scan fun
 	// The server ends the query itself; this is for one that does not answer at all.
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout+answerGrace)
 	defer cancel()
-	rows, err := r.db.Conn().Query(clickhouse.Context(ctx, clickhouse.WithSettings(r.limits()), clickhouse.WithParameters(bound)),
-		strings.ReplaceAll(query, "%", r.db.Quoted()))
+	rows, err := r.db.Conn().Query(clickhouse.Context(ctx, clickhouse.WithSettings(r.limits())), strings.ReplaceAll(query, "%", r.db.Quoted()), values...)
 	if err != nil {
 		return classified(err)
 	}
@@ -89,5 +93,17 @@ func (r *Reports) limits() clickhouse.Settings {
 		"max_result_rows":       maxAnswerRows,
 		"max_result_bytes":      maxAnswerBytes,
 		"result_overflow_mode":  "throw",
+	}
+}
+
+// limited returns n, or otherwise where it is 0.
+func limited(n, otherwise int) (int, error) {
+	switch {
+	case n == 0:
+		return otherwise, nil
+	case n < 0 || n > MaxLimit:
+		return 0, fmt.Errorf("%w: limit must be from 1 to %d", ErrBadRequest, MaxLimit)
+	default:
+		return n, nil
 	}
 }

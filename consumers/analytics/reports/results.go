@@ -29,7 +29,7 @@ type TopicSeries struct {
 type Totals struct {
 	Events             uint64           `json:"events"`        // received
 	Orders             uint64           `json:"orders"`        // created, without test orders
-	Cancellations      uint64           `json:"cancellations"` // orders cancelled in the range, whenever created
+	Cancellations      uint64           `json:"cancellations"` // of those orders, the ones cancelled since
 	Refunds            uint64           `json:"refunds"`       // made in the range, whatever order they are of
 	NewCustomers       uint64           `json:"new_customers"` // whose first order is in the range
 	ReturningCustomers uint64           `json:"returning_customers"`
@@ -206,10 +206,12 @@ type StoryEvent struct {
 // Activity is one outcome of an event in a service.
 type Activity struct {
 	Service  string    `json:"service"`
-	Outcome  string    `json:"outcome"` // done, skipped, retried, dead-lettered …
+	Outcome  string    `json:"outcome"` // one of schemas.Outcomes
+	Class    string    `json:"class"`   // why: of a failure its class, of a skip its reason
 	Attempt  uint32    `json:"attempt"`
 	Error    string    `json:"error"`
 	Note     string    `json:"note"` // what the service says that it did
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
+	Due      time.Time `json:"due"` // of what waits: when the next try is due
 }

@@ -1,0 +1,181 @@
+package reports
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/shopspring/decimal"
+)
+
+// booked is the condition on the views of what was sold; the models are sorted by shop and created_at.
+const booked = ` WHERE at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+	AND ({shop:String} = '' OR shop = {shop:String})`
+
+// created is the same on the models themselves.
+const created = ` WHERE created_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND created_at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+	AND ({shop:String} = '' OR shop = {shop:String})`
+
+const netAmount = `sum(s.gross) - sum(s.written_off) - sum(s.refunded)`
+
+// Totals returns the figures of the range, which need no step. What counts as what is defined in schemas/README.md.
+func (r *Reports) Totals(ctx context.Context, rg Range, shop string) (Totals, error) {
+	rg, err := rg.Checked()
+	if err != nil {
+		return Totals{}, err
+	}
+	t := Totals{Currencies: []CurrencyTotals{}}
+	err = r.each(ctx, `SELECT s.currency AS currency, sum(s.orders) AS n, sum(s.cancelled_orders), sum(s.refunds), sum(s.gross), `+netAmount+`, sum(s.refunded)
+			FROM %.sales AS s`+booked+` GROUP BY currency ORDER BY n DESC, currency LIMIT 300`,
+		within(rg, shop), func(rows driver.Rows) error {
+			var c CurrencyTotals
+			var cancelled, refunds uint64
+			if err := rows.Scan(&c.Currency, &c.Orders, &cancelled, &refunds, &c.Gross, &c.Net, &c.Refunded); err != nil {
+				return err
+			}
+			if c.Orders > 0 {
+				c.Average = average(c.Gross, c.Orders)
+			}
+			t.Orders += c.Orders
+			t.Cancellations += cancelled
+			t.Refunds += refunds
+			t.Currencies = append(t.Currencies, c)
+			return nil
+		})
+	if err != nil {
+		return t, err
+	}
+	if t.Events, err = r.received(ctx, rg, shop); err != nil {
+		return t, err
+	}
+	t.NewCustomers, t.ReturningCustomers, err = r.customers(ctx, rg, shop)
+	return t, err
+}
+
+// average is rounded half to even at the fourth decimal, as deep as the amounts go.
+func average(sum decimal.Decimal, n uint64) decimal.Decimal {
+	const deep = 10 // digits that decide the rounding
+	return sum.DivRound(decimal.NewFromUint64(n), deep).RoundBank(4)
+}
+
+// received counts the events of the range: whole minutes.
+func (r *Reports) received(ctx context.Context, rg Range, shop string) (n uint64, err error) {
+	where, _ := rg.received()
+	err = r.each(ctx, `SELECT count() FROM %.events`+where, within(rg, shop), func(rows driver.Rows) error { return rows.Scan(&n) })
+	return n, err
+}
+
+// customers counts those who ordered in the range: for the first time, and again. A customer without an id is nobody.
+func (r *Reports) customers(ctx context.Context, rg Range, shop string) (fresh, returning uint64, err error) {
+	var all uint64
+	err = r.each(ctx, `SELECT uniqExact(shop, customer_id) FROM %.orders_current`+created+` AND customer_id != 0 AND NOT test`,
+		within(rg, shop), func(rows driver.Rows) error { return rows.Scan(&all) })
+	if err != nil || all == 0 {
+		return 0, 0, err
+	}
+	err = r.each(ctx, `SELECT count() FROM %.first_orders_current`+created, within(rg, shop), func(rows driver.Rows) error { return rows.Scan(&fresh) })
+	return fresh, all - min(fresh, all), err
+}
+
+// Sales returns orders and revenue per point and currency, the currency with the most orders first.
+func (r *Reports) Sales(ctx context.Context, rg Range, shop string) (Sales, error) {
+	rg, err := rg.Checked()
+	if err != nil {
+		return Sales{}, err
+	}
+	return r.sales(ctx, rg, `''`, booked, within(rg, shop, rg.stepped()))
+}
+
+// SalesByShop returns the same per shop and currency, of the limit shops (0 for 8) with the most orders in the range.
+func (r *Reports) SalesByShop(ctx context.Context, rg Range, limit int) (Sales, error) {
+	rg, err := rg.Checked()
+	if err != nil {
+		return Sales{}, err
+	}
+	if limit, err = limited(limit, 8); err != nil {
+		return Sales{}, err
+	}
+	var shops []string
+	err = r.each(ctx, `SELECT s.shop AS shop, sum(s.orders) AS n FROM %.sales AS s`+booked+` GROUP BY shop ORDER BY n DESC, shop LIMIT {limit:UInt32}`,
+		within(rg, "", bound("limit", limit)), func(rows driver.Rows) error {
+			var shop string
+			var n uint64
+			if err := rows.Scan(&shop, &n); err != nil {
+				return err
+			}
+			shops = append(shops, shop)
+			return nil
+		})
+	if err != nil {
+		return Sales{}, err
+	}
+	return r.sales(ctx, rg, `s.shop`, booked+` AND s.shop IN {shops:Array(String)}`, within(rg, "", rg.stepped(), bound("shops", shops)))
+}
+
+// sales reads series of %.sales, one per value of the expression shop and currency.
+func (r *Reports) sales(ctx context.Context, rg Range, shop, where string, values []any) (Sales, error) {
+	at := newPoints(rg)
+	type name struct{ shop, currency string }
+	found := map[name]*SalesSeries{}
+	err := r.each(ctx, `SELECT `+shop+` AS of_shop, s.currency AS currency, toInt64(intDiv(toUnixTimestamp(s.at), {step:Int64}) * {step:Int64}) AS point,
+			sum(s.orders), sum(s.gross), `+netAmount+` FROM %.sales AS s`+where+` GROUP BY of_shop, currency, point LIMIT 150000`,
+		values, func(rows driver.Rows) error {
+			var k name
+			var point int64
+			var orders uint64
+			var gross, net decimal.Decimal
+			if err := rows.Scan(&k.shop, &k.currency, &point, &orders, &gross, &net); err != nil {
+				return err
+			}
+			one := found[k]
+			if one == nil {
+				one = newSeries(k.shop, k.currency, len(at.times))
+				found[k] = one
+			}
+			if i, ok := at.index(point); ok {
+				one.Orders[i], one.Gross[i], one.Net[i] = orders, gross, net
+				one.Total += orders
+			}
+			return nil
+		})
+	out := Sales{Step: at.step, Times: at.times, Series: []SalesSeries{}}
+	for _, one := range found {
+		out.Series = append(out.Series, *one)
+	}
+	slices.SortFunc(out.Series, func(a, b SalesSeries) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Shop, b.Shop), cmp.Compare(a.Currency, b.Currency))
+	})
+	return out, err
+}
+
+func newSeries(shop, currency string, n int) *SalesSeries {
+	return &SalesSeries{Shop: shop, Currency: currency, Orders: make([]uint64, n), Gross: make([]decimal.Decimal, n), Net: make([]decimal.Decimal, n)}
+}
+
+// TopProducts returns the products with the most units sold in the range, per currency, at most limit (0 for 10).
+func (r *Reports) TopProducts(ctx context.Context, rg Range, shop string, limit int) ([]Product, error) {
+	rg, err := rg.Checked()
+	if err != nil {
+		return nil, err
+	}
+	if limit, err = limited(limit, 10); err != nil {
+		return nil, err
+	}
+	products := []Product{}
+	// A line without a product (a custom one, or of a product that is gone) is told from others by its title.
+	err = r.each(ctx, `SELECT shop, product_id, currency, argMax(title, created_at) AS name, argMax(sku, created_at) AS code,
+			uniqExact(order_id), sum(quantity) AS units, sum(amount) AS revenue
+			FROM %.order_lines_current`+created+` AND NOT test
+			GROUP BY shop, product_id, if(product_id = 0, title, ''), currency
+			ORDER BY units DESC, revenue DESC, shop, product_id, currency, name LIMIT {limit:UInt32}`,
+		within(rg, shop, bound("limit", limit)), func(rows driver.Rows) error {
+			var p Product
+			if err := rows.Scan(&p.Shop, &p.ProductID, &p.Currency, &p.Title, &p.SKU, &p.Orders, &p.Units, &p.Revenue); err != nil {
+				return err
+			}
+			products = append(products, p)
+			return nil
+		})
+	return products, err
+}
