@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"millrace/deploy/bench/chaos/keyed"
+	"millrace/deploy/bench/chaos/sink"
+	"millrace/deploy/embedded/engine"
 )
 
 // options are the command line.
@@ -39,7 +41,7 @@ func exitCode() int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "chaos:", err)
-	if errors.Is(err, keyed.ErrViolated) {
+	if errors.Is(err, keyed.ErrViolated) || errors.Is(err, sink.ErrViolated) {
 		return 1
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -48,10 +50,18 @@ func exitCode() int {
 	return 2
 }
 
-// dispatch finds out what is wanted. The target runtime has flags of its own, and starts this program again for its members.
+// dispatch finds out what is wanted. The targets runtime and sink have flags of their own, and start this program again for what
+// they kill.
 func dispatch(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == keyed.MemberRole {
-		return keyed.Member(ctx, args[1:])
+	if len(args) > 0 {
+		switch args[0] {
+		case keyed.MemberRole:
+			return keyed.Member(ctx, args[1:])
+		case sink.MemberRole:
+			return sink.Member(ctx, args[1:])
+		case sink.EngineRole:
+			return engine.Child(ctx, os.Stdin, os.Stderr)
+		}
 	}
 	for i, arg := range args {
 		name, value, together := strings.Cut(strings.TrimLeft(arg, "-"), "=")
@@ -60,6 +70,9 @@ func dispatch(ctx context.Context, args []string) error {
 		}
 		if name == "target" && value == "runtime" {
 			return keyed.Run(ctx, args, os.Stdout)
+		}
+		if name == "target" && value == "sink" {
+			return sink.Run(ctx, args, os.Stdout)
 		}
 	}
 	return run(ctx, args)
@@ -70,7 +83,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.StringVar(&o.bin, "bin", "bin", "folder of the programs, as `make build` leaves them")
 	f.StringVar(&o.dir, "dir", "", "folder for data, logs and ledger; a new temporary one when empty, removed on success")
-	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes), dev (millrace dev) or runtime (the keyed consumer runtime alone, see -target runtime -help)")
+	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes), dev (millrace dev), runtime (the keyed consumer runtime alone) or sink (the analytics sink alone); the last two have flags of their own, see -target sink -help")
 	f.IntVar(&o.events, "events", 20_000, "distinct events to send")
 	f.IntVar(&o.shops, "shops", 200, "shops that send them")
 	f.Float64Var(&o.rate, "rate", 100, "events per second")
@@ -83,7 +96,7 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("read flags: %w", err)
 	}
 	if o.target != "cluster" && o.target != "dev" {
-		return o, fmt.Errorf("-target must be cluster, dev or runtime, is %q", o.target)
+		return o, fmt.Errorf("-target must be cluster, dev, runtime or sink, is %q", o.target)
 	}
 	return o, nil
 }
