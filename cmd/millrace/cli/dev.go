@@ -24,20 +24,21 @@ func (a *app) devCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run everything in one process, with an embedded Kafka and ClickHouse",
-		Long: "Run the receiver, the consumer, a Kafka-protocol broker and the real ClickHouse engine on this machine, on loopback,\n" +
-			"with all data in one folder that survives restarts. --kafka-brokers or --clickhouse-url use a running server\n" +
+		Long: "Run the receiver, the consumer, the console, a Kafka-protocol broker and the real ClickHouse engine on this machine, on\n" +
+			"loopback, with all data in one folder that survives restarts. --kafka-brokers or --clickhouse-url use a running server\n" +
 			"instead. --services runs services on the events too, against what `storesim backends` serves unless told otherwise.\n" +
 			"The first start fetches the ClickHouse engine (166 MB) with npm.",
-		Example: "  millrace dev --simulate 20\n" +
+		Example: "  millrace dev --simulate 20 --open\n" +
 			"  millrace dev --simulate 20 --services inventory,notifications   # with `storesim backends` in another terminal\n" +
 			"  millrace dev --http 127.0.0.1:9000 --data /var/tmp/millrace --fsync\n" +
 			"  millrace dev --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123",
 		Args: cobra.NoArgs,
 	}
-	sections := slices.Concat([]string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics"}, config.Services(), []string{"admin", "log"})
+	sections := slices.Concat([]string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics"}, config.Services(), []string{"console", "admin", "log"})
 	s := a.use(cmd, sections, devDefaults, map[string]string{
-		"dev.kafka": "kafka", "dev.clickhouse": "clickhouse", "dev.data": "data", "dev.simulate": "simulate", "dev.fsync": "fsync", "dev.services": "services",
+		"dev.kafka": "kafka", "dev.clickhouse": "clickhouse", "dev.data": "data", "dev.simulate": "simulate", "dev.fsync": "fsync", "dev.services": "services", "dev.open": "open",
 		"ingest.listen": "http", "ingest.secrets": "secret",
+		"console.listen": "console",
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		l, err := s.load()
@@ -80,12 +81,14 @@ type dev struct {
 	secretFile                        string // where the secret is kept, if it was not given
 	externalKafka, externalClickHouse bool
 	open                              []io.Closer // what was opened before the parts that close it
+	noConsole                         error       // why there is no web page, which is no reason not to start
+	browse                            func(ctx context.Context, url string) error
 }
 
 func (a *app) newDev(l *config.Loaded) *dev {
 	d := &dev{
 		out: a.p.Stdout, errOut: a.p.Stderr, data: l.Config.Dev.Data,
-		externalKafka: l.Given("kafka.brokers"), externalClickHouse: l.Given("clickhouse.url"),
+		externalKafka: l.Given("kafka.brokers"), externalClickHouse: l.Given("clickhouse.url"), browse: browseOn(a.p.Environ),
 	}
 	if d.externalKafka {
 		// Somebody's cluster: the plan is the production one, but for what was said.
@@ -166,7 +169,7 @@ func (d *dev) listenAll(ctx context.Context) error {
 	if d.cfg.Admin.Listen != "" {
 		d.listeners.admin, adminErr = d.listen(ctx, d.cfg.Admin.Listen, "admin-listen")
 	}
-	return errors.Join(httpErr, adminErr)
+	return errors.Join(httpErr, adminErr, d.listenConsole(ctx))
 }
 
 func (d *dev) banner() banner {
@@ -185,6 +188,11 @@ func (d *dev) banner() banner {
 	b.Data = d.data
 	if abs, err := filepath.Abs(d.data); err == nil {
 		b.Data = abs
+	}
+	if d.noConsole != nil {
+		b.NoConsole = d.noConsole.Error()
+	} else {
+		b.Console = d.consoleURL()
 	}
 	if d.listeners.admin != nil {
 		b.Operators = reachable("http", d.listeners.admin.Addr())

@@ -8,6 +8,8 @@ import (
 // banner is what a newcomer needs: where everything is, one query and one webhook to paste.
 type banner struct {
 	Version    string
+	Console    string // URL of the web page; "" when there is none
+	NoConsole  string // why
 	Data       string // path of the data folder
 	SecretFile string // path of the file with the secret; "" when it was given by a setting
 	Webhooks   string // URL
@@ -24,7 +26,11 @@ type banner struct {
 
 const bannerText = `
 millrace {{.Version}} is running.
-
+{{if .Console}}
+  console     {{.Console}}  (orders, revenue and events, live: open it in a browser)
+{{- else}}
+  console     none: {{.NoConsole}}
+{{- end}}
   webhooks    {{.Webhooks}}{{if .SecretFile}}  (signed with the secret in {{.SecretFile}}){{end}}
   Kafka       {{.Kafka}}{{if .KafkaExternal}}  (yours){{end}}
   ClickHouse  {{.ClickHouse}}  (database {{.Database}}{{if .ClickHouseExternal}}; yours{{end}})

@@ -67,6 +67,14 @@ func (d *dev) start(ctx context.Context) error {
 		}
 		parts = append(parts, supervise.Component{Name: "simulator", Run: simulator.Run})
 	}
+	if d.noConsole == nil {
+		page, err := d.console(db, d.cfg.Dev.Simulate) //nolint:contextcheck // this only builds it: it gets its context from Run
+		if err != nil {
+			return err
+		}
+		defer page.close()
+		parts = append(parts, supervise.Component{Name: "console", Run: page.server.Run})
+	}
 	if isTerminal(d.out) {
 		parts = append(parts, supervise.Component{Name: "status", Run: func(ctx context.Context) error {
 			return statusLines(ctx, d.out, d.registry)
@@ -75,7 +83,10 @@ func (d *dev) start(ctx context.Context) error {
 	ready := func(ctx context.Context) error {
 		return errors.Join(receiver.Ready(ctx), db.Ping(ctx), servicesReady(ctx))
 	}
-	started := func() { fmt.Fprint(d.out, d.banner()) }
+	started := func() {
+		fmt.Fprint(d.out, d.banner())
+		d.show(ctx)
+	}
 	context.AfterFunc(ctx, func() { fmt.Fprintln(d.out, "\nStopping in order; Ctrl-C again ends at once.") })
 	if err := d.service.run(ctx, ready, started, parts...); err != nil {
 		return err

@@ -53,6 +53,11 @@ func MetricsReference() (string, error) {
 			return "", err
 		}
 	}
+	page, err := s.console(db, 0)
+	if err != nil {
+		return "", err
+	}
+	page.close()
 	return metricsTable(s.registry)
 }
 

@@ -92,13 +92,14 @@ func (a *app) root() *cobra.Command {
 		Example: "  millrace dev --simulate 20              everything in one process, fed by a simulated store\n" +
 			"  millrace ingest --config millrace.yaml  the receiver, in production\n" +
 			"  millrace consume analytics              Kafka to ClickHouse, in production\n" +
-			"  millrace consume inventory              one of the services, in production",
+			"  millrace consume inventory              one of the services, in production\n" +
+			"  millrace console                        the web page beside them",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration `file`: .yaml, .toml or .json (or "+config.EnvFile+")")
 	root.SetHelpFunc(help)
-	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.dlqCommand(), a.retryCommand(), a.versionCommand())
+	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.consoleCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.dlqCommand(), a.retryCommand(), a.versionCommand())
 	return root
 }
 

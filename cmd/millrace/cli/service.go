@@ -33,7 +33,7 @@ type service struct {
 	registry *prometheus.Registry
 	ready    readiness
 	// listeners that were opened before the parts that serve them; nil: the part opens its own.
-	listeners struct{ ingest, admin net.Listener }
+	listeners struct{ ingest, admin, console net.Listener }
 }
 
 func (a *app) newService(name string, l *config.Loaded) *service {

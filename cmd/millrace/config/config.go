@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"millrace/cmd/millrace/admin"
+	"millrace/console"
 	"millrace/consumers/analytics"
 	"millrace/consumers/analytics/database"
 	"millrace/consumers/inventory"
@@ -27,6 +28,7 @@ type Config struct {
 	Analytics     analytics.Config     `mapstructure:"analytics"`
 	Inventory     inventory.Config     `mapstructure:"inventory"`
 	Notifications notifications.Config `mapstructure:"notifications"`
+	Console       console.Config       `mapstructure:"console"`
 	Admin         admin.Config         `mapstructure:"admin"`
 	Log           Log                  `mapstructure:"log"`
 	Dev           Dev                  `mapstructure:"dev"`
@@ -57,6 +59,7 @@ type Dev struct {
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
 	Services   []string `mapstructure:"services" help:"Services to run as well, on the consumer runtime: inventory, notifications. Their topics exist in any case."`
+	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
 
@@ -98,6 +101,7 @@ func Default() Config {
 		Analytics:     analytics.DefaultConfig(),
 		Inventory:     inventory.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
+		Console:       console.DefaultConfig(),
 		Admin:         admin.DefaultConfig(),
 		Log:           Log{Format: "auto", Level: "info"},
 		Dev: Dev{
