@@ -45,7 +45,7 @@ func sources() []source {
 	for _, d := range schemas.Domains() {
 		out = append(out, source{d.KafkaTopic(), func(n int) rowBlock { return newBlock(n) }})
 	}
-	return out
+	return append(out, source{schemas.ActivityTopic, func(n int) rowBlock { return newActivityBlock(n) }})
 }
 
 // newRows returns an empty block for the records of a Kafka topic, with room for n rows.
