@@ -42,6 +42,11 @@ func DefaultConfig() Config {
 	}
 }
 
+// replays is how many pending batches of predecessors are held at once: a range cannot be cut, so their number is what bounds them.
+func (c Config) replays() int {
+	return min(max(c.BufferBytes/c.BatchBytes, 1), c.InsertConcurrency)
+}
+
 // Validate returns every problem at once, each with its key.
 func (c Config) Validate() error {
 	p := check.Problems{c.Config.Validate()}

@@ -81,7 +81,10 @@ func TestFailuresAreClassifiedByWhatToLookAt(t *testing.T) {
 		{&clickhouse.Exception{Code: codeAborted}, failUnavailable},
 		{&clickhouse.Exception{Code: codeAuthentication}, failDenied},
 		{fmt.Errorf("x: %w", &clickhouse.Exception{Code: codeUnknownTable}), failSchema},
-		{&clickhouse.Exception{Code: 6}, failOther},
+		{&clickhouse.Exception{Code: codeInsertUnknown}, failUnavailable},
+		{fmt.Errorf("x: %w", &clickhouse.Exception{Code: 469, Message: "Constraint `c` for table t is violated"}), failValue},
+		{&clickhouse.Exception{Code: 72, Message: "Cannot parse number: while pushing to view default.mine"}, failOther},
+		{&clickhouse.Exception{Code: 49}, failOther},
 	} {
 		if got := classify(tc.err); got != tc.want {
 			t.Errorf("classify(%v) = %s, want %s", tc.err, got, tc.want)

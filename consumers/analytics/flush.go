@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (s *Sink) nextDue(now time.Time) (wait time.Duration, due bool) {
 	}
 }
 
-// take cuts the batch that is due first.
+// take cuts the batch that is due first, for the slot that the caller holds.
 func (s *Sink) take(now time.Time) (*partition, *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +86,9 @@ func (s *Sink) take(now time.Time) (*partition, *batch) {
 	if p == nil || (at.After(now) && !s.stopping) {
 		return nil, nil
 	}
-	return p, p.cut(s.cfg)
+	b := p.cut(s.cfg)
+	b.slot = true
+	return p, b
 }
 
 // earliest returns the partition whose queue is due first. While ClickHouse fails as a whole there is none: the batches that
@@ -102,11 +105,22 @@ func (s *Sink) earliest() (first *partition, at time.Time) {
 	return first, at
 }
 
-// flush takes one batch through its life: set aside what cannot be a row, insert, commit. It is called with a slot held and
-// returns without. When it returns early (partition gone, grace over) nothing is committed and the records are read again.
+// flush takes one batch through its life: commit its bounds, bring it in. It is called with a slot held. When it returns early
+// (partition gone, grace over) the batch is not finalised, and the partition's next owner replays it.
 func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := p.whileOurs(ctx)
 	defer cancel()
+	defer s.release(b)
+	err := s.commitMark(ctx, p, b)
+	if err == nil {
+		err = s.land(ctx, b, false)
+	}
+	s.finish(p, b, err == nil)
+}
+
+// whileOurs returns a context that ends with ctx and when the partition is given up.
+func (p *partition) whileOurs(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-p.gone:
@@ -114,36 +128,73 @@ func (s *Sink) flush(ctx context.Context, p *partition, b *batch) {
 		case <-ctx.Done():
 		}
 	}()
-	defer s.finish(p, b)
-
-	rows, rejected := rowsOf(b.topic, b.records)
-	tries, err := s.insert(ctx, b, rows)
-	if err != nil {
-		return
-	}
-	if !s.skipReadBack && rows.rows() > 0 && (tries > 1 || b.first) {
-		if err := s.readBack(ctx, b, rows); err != nil {
-			return
-		}
-	}
-	if err := s.setAside(ctx, rejected); err != nil {
-		return
-	}
-	s.commit(ctx, p, b.bounds)
+	return ctx, cancel
 }
 
-// insert repeats the insert until it succeeds and returns how often it tried; the slot is free while it waits between tries.
-// The only errors are ctx's.
-func (s *Sink) insert(ctx context.Context, b *batch, rows rowBlock) (tries int, err error) {
-	if rows.rows() == 0 {
+// land brings the rows of a batch into ClickHouse, each once, and what cannot be a row into the dead letters. again says that
+// a member before may have tried the same bounds. The only errors are ctx's.
+func (s *Sink) land(ctx context.Context, b *batch, again bool) error {
+	rows, dead := rowsOf(b.topic, b.records)
+	tries, err := s.insert(ctx, b, rows, b.token())
+	if errors.Is(err, errRefused) {
+		var refused []rejected
+		if refused, err = s.insertApart(ctx, b, without(b.records, dead)); err != nil {
+			return err
+		}
+		dead = append(dead, refused...)
+		rows, _ = rowsOf(b.topic, without(b.records, dead))
+		again = true
+	}
+	if err != nil {
+		return err
+	}
+	if rows.rows() > 0 && (again || tries > 1) && !s.skipReadBack {
+		if err := s.verify(ctx, b, rows); err != nil {
+			return err
+		}
+	}
+	return s.setAside(ctx, dead)
+}
+
+// acquire takes a slot for an insert, unless the batch holds one.
+func (s *Sink) acquire(ctx context.Context, b *batch) error {
+	if b.slot {
+		return nil
+	}
+	select {
+	case s.slots <- struct{}{}:
+		b.slot = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Sink) release(b *batch) {
+	if b.slot {
 		<-s.slots
+		b.slot = false
+	}
+}
+
+// errRefused is returned by insert when ClickHouse does not take a value in the rows.
+var errRefused = errors.New("clickhouse refuses a value")
+
+// insert repeats the insert until it succeeds and returns how often it tried; the slot is free while it waits between tries.
+// The only other errors are errRefused, with ClickHouse's reason, and ctx's.
+func (s *Sink) insert(ctx context.Context, b *batch, rows rowBlock, token string) (tries int, err error) {
+	defer s.release(b)
+	if rows.rows() == 0 {
 		return 0, nil
 	}
 	failing := false // this batch counts in s.failing
 	defer func() { s.countFailing(&failing, false) }()
 	for n := 0; ; n++ {
-		err := s.tryInsert(ctx, rows, b.token())
-		<-s.slots
+		if err := s.acquire(ctx, b); err != nil {
+			return n, err
+		}
+		err := s.tryInsert(ctx, rows, token)
+		s.release(b)
 		if err == nil {
 			s.succeeded(ctx, &failing, b, rows)
 			return n + 1, nil
@@ -153,14 +204,12 @@ func (s *Sink) insert(ctx context.Context, b *batch, rows rowBlock) (tries int, 
 		}
 		class := classify(err)
 		s.metrics.insertFailures.WithLabelValues(string(class)).Inc()
+		if class == failValue {
+			return n + 1, fmt.Errorf("%w: %w", errRefused, err)
+		}
 		s.reportFailure(ctx, &failing, class, n, b, err)
 		if err := s.pauseBeforeRetry(ctx, n); err != nil {
 			return n + 1, err
-		}
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return n + 1, ctx.Err()
 		}
 	}
 }
@@ -257,12 +306,15 @@ func (s *Sink) succeeded(ctx context.Context, failing *bool, b *batch, rows rowB
 	}
 }
 
-// finish ends the batch in flight, however it went.
-func (s *Sink) finish(p *partition, b *batch) {
+// finish ends the batch in flight: landed says that it is in ClickHouse.
+func (s *Sink) finish(p *partition, b *batch, landed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !isClosed(p.gone) { // else its bytes went with it
 		s.buffered -= b.bytes
+	}
+	if landed {
+		p.landed, p.landedAt = b.end, time.Now()
 	}
 	p.inFlight = nil
 	close(p.idle)

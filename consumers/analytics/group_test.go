@@ -20,7 +20,7 @@ import (
 	"millrace/schemas"
 )
 
-func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndCommitsNothingAfterwards(t *testing.T) {
+func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndLeavesItPending(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		t := w.t
 		released := make(chan struct{})
@@ -39,14 +39,14 @@ func TestRevocationInTheMiddleOfAnInsertDropsTheBatchAndCommitsNothingAfterwards
 		eventually(t, "the partition dropped", func() bool { return !slices.Contains(s.owned(), moved[0]) })
 		close(released)
 		time.Sleep(10 * time.Second)
-		w.wantCommitted(0, -1)
+		w.wantPending(0, 0, 10)
 		s.mu.Lock()
 		if s.buffered != 0 {
 			t.Errorf("%d bytes are still counted as held", s.buffered)
 		}
 		s.mu.Unlock()
 		mustStop(t, s)
-		w.wantCommitted(0, -1)
+		w.wantPending(0, 0, 10)
 	})
 }
 
@@ -144,20 +144,27 @@ func TestAForeignRecordIsSetAsideWithItsReasonAndItsBatchGoesIn(t *testing.T) {
 		if diff := cmp.Diff([]string{"webhook-1", "webhook-2"}, st.stored()); diff != "" {
 			t.Errorf("rows (-want, +got):\n%s", diff)
 		}
-		wantMetric(t, "quarantined", s.metrics.quarantined.WithLabelValues(string(rejectNotAnEvent)), 1)
+		wantMetric(t, "dead letters", s.metrics.deadLetters.WithLabelValues(string(rejectNotAnEvent)), 1)
 		mustStop(t, s)
 
-		got := w.readOne(schemas.DomainQuarantine.KafkaTopic())
+		got := w.readOne(lettersTopic)
 		headers := map[string]string{}
 		for _, h := range got.Headers {
 			headers[h.Key] = string(h.Value)
 		}
-		if reason := headers[schemas.HeaderQuarantineReason]; !strings.Contains(reason, "not_an_event") {
-			t.Errorf("reason = %q", reason)
+		if text := headers[schemas.HeaderError]; !strings.Contains(text, "not_an_event") {
+			t.Errorf("error = %q", text)
 		}
-		delete(headers, schemas.HeaderQuarantineReason)
+		for _, h := range []string{schemas.HeaderFirstFailure, schemas.HeaderLastFailure} {
+			if at, err := time.Parse(time.RFC3339Nano, headers[h]); err != nil || time.Since(at) > time.Minute {
+				t.Errorf("%s = %q", h, headers[h])
+			}
+			delete(headers, h)
+		}
+		delete(headers, schemas.HeaderError)
 		want := map[string]string{
-			"h": "1", schemas.HeaderQuarantineTopic: ordersTopic, schemas.HeaderQuarantinePartition: "0", schemas.HeaderQuarantineOffset: "1",
+			"h": "1", schemas.HeaderSourceTopic: ordersTopic, schemas.HeaderSourcePartition: "0", schemas.HeaderSourceOffset: "1",
+			schemas.HeaderAttempts: "1", schemas.HeaderErrorClass: schemas.ClassUnreadable,
 		}
 		if diff := cmp.Diff(want, headers); diff != "" {
 			t.Errorf("headers (-want, +got):\n%s", diff)
@@ -184,7 +191,7 @@ func (w *world) readOne(topic string) *kgo.Record {
 	return fetches.Records()[0]
 }
 
-func TestNothingIsCommittedBeforeTheQuarantineHasAcknowledged(t *testing.T) {
+func TestNoBatchIsFinalisedBeforeItsDeadLettersAreAcknowledged(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		t := w.t
 		var refuse atomic.Bool
@@ -198,7 +205,7 @@ func TestNothingIsCommittedBeforeTheQuarantineHasAcknowledged(t *testing.T) {
 		s := w.start(testConfig(), st)
 		eventually(t, "the row", func() bool { return len(st.stored()) == 1 })
 		time.Sleep(20 * time.Second)
-		w.wantCommitted(0, -1)
+		w.wantPending(0, 0, 2)
 		refuse.Store(false)
 		eventually(t, "commit", func() bool { return w.committed(0) == 2 })
 		mustStop(t, s)
@@ -228,29 +235,29 @@ func (w *world) refuseProduce(n int, with *kerr.Error) {
 	})
 }
 
-func TestARecordThatTheQuarantineRefusesIsTriedAgainBeforeTheCommit(t *testing.T) {
+func TestADeadLetterThatIsRefusedIsTriedAgainBeforeTheCommit(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.produce(&kgo.Record{Topic: ordersTopic, Key: []byte("k"), Value: []byte("foreign")}, order(0, 1))
 		w.refuseProduce(3, kerr.InvalidRecord)
 		s := w.start(testConfig(), &fakeStore{})
 		eventually(w.t, "commit", func() bool { return w.committed(0) == 2 })
-		wantMetric(w.t, "quarantined", s.metrics.quarantined.WithLabelValues(string(rejectNotAnEvent)), 1)
+		wantMetric(w.t, "dead letters", s.metrics.deadLetters.WithLabelValues(string(rejectNotAnEvent)), 1)
 		mustStop(w.t, s)
-		if got := w.readOne(schemas.DomainQuarantine.KafkaTopic()); string(got.Value) != "foreign" {
+		if got := w.readOne(lettersTopic); string(got.Value) != "foreign" {
 			w.t.Errorf("value = %q", got.Value)
 		}
 	})
 }
 
-func TestARecordTooLargeForTheQuarantineIsSetAsideByItsCoordinates(t *testing.T) {
+func TestARecordTooLargeForADeadLetterIsSetAsideByItsCoordinates(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.produce(&kgo.Record{Topic: ordersTopic, Key: []byte("k"), Value: []byte("foreign")})
 		w.refuseProduce(1, kerr.MessageTooLarge)
 		s := w.start(testConfig(), &fakeStore{})
 		eventually(w.t, "commit", func() bool { return w.committed(0) == 1 })
 		mustStop(w.t, s)
-		if got := w.readOne(schemas.DomainQuarantine.KafkaTopic()); len(got.Value) != 0 || len(got.Headers) != 4 {
-			w.t.Errorf("record = %q with %d headers, want no value and the 4 headers of the quarantine", got.Value, len(got.Headers))
+		if got := w.readOne(lettersTopic); len(got.Value) != 0 || len(got.Headers) != 8 {
+			w.t.Errorf("record = %q with %d headers, want no value and the 8 headers of a dead letter", got.Value, len(got.Headers))
 		}
 	})
 }

@@ -21,7 +21,10 @@ import (
 	"millrace/schemas"
 )
 
-const ordersTopic = "shopify.orders"
+const (
+	ordersTopic  = "shopify.orders"
+	lettersTopic = "shopify.orders.millrace-analytics.dlq"
+)
 
 // world is a fake Kafka on a virtual network inside a synctest bubble, so that seconds pass at once and in order.
 //
@@ -42,14 +45,22 @@ func (w *world) stopAll() {
 	}
 }
 
+// allTopics are those that the sink reads, and those of its dead letters.
+func allTopics() []string {
+	all := topics()
+	for _, t := range topics() {
+		all = append(all, schemas.DeadLetterTopic(t, DefaultConfig().Group))
+	}
+	return all
+}
+
 // inWorld runs the test in a bubble with all topics, of so many partitions each. The test uses w.t, never the outer one,
 // whose context does not belong to the bubble.
 func inWorld(t *testing.T, partitions int32, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: new(kfake.VirtualNetwork)}
-		all := append(topics(), schemas.DomainQuarantine.KafkaTopic())
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(w.net.Listen), kfake.SeedTopics(partitions, all...),
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(w.net.Listen), kfake.SeedTopics(partitions, allTopics()...),
 			kfake.GroupMinSessionTimeout(time.Second))
 		if err != nil {
 			t.Fatalf("NewCluster() error: %v", err)
@@ -68,7 +79,7 @@ func inWorld(t *testing.T, partitions int32, test func(w *world)) {
 // outside runs the test without a bubble, on loopback and in real time.
 func outside(t *testing.T, partitions int32, test func(w *world)) {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, append(topics(), schemas.DomainQuarantine.KafkaTopic())...),
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, allTopics()...),
 		kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		t.Fatalf("NewCluster() error: %v", err)
@@ -108,8 +119,15 @@ type running struct {
 
 func (w *world) start(cfg Config, st store) *running {
 	w.t.Helper()
+	return w.startWith(cfg, st, func(*Deps) {})
+}
+
+func (w *world) startWith(cfg Config, st store, change func(*Deps)) *running {
+	w.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	s, err := newSink(cfg, Deps{Kafka: w.connection(), Logger: slog.New(slog.DiscardHandler), Registerer: registry}, st)
+	d := Deps{Kafka: w.connection(), Logger: slog.New(slog.DiscardHandler), Registerer: registry}
+	change(&d)
+	s, err := newSink(cfg, d, st)
 	if err != nil {
 		w.t.Fatalf("newSink() error: %v", err)
 	}
@@ -156,26 +174,39 @@ func (w *world) produce(records ...*kgo.Record) {
 }
 
 // committed returns the group's offset, -1 when there is none.
-func (w *world) committed(partition int32) int64 {
+func (w *world) committed(partition int32) int64 { return w.commit(partition).At }
+
+// commit returns the group's offset and metadata.
+func (w *world) commit(partition int32) kadm.Offset {
 	w.t.Helper()
 	offsets, err := kadm.NewClient(w.client).FetchOffsets(w.t.Context(), DefaultConfig().Group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
-		return -1
+		return kadm.Offset{At: -1}
 	}
 	if err != nil {
 		w.t.Fatalf("fetch offsets: %v", err)
 	}
 	o, ok := offsets.Lookup(ordersTopic, partition)
 	if !ok {
-		return -1
+		return kadm.Offset{At: -1}
 	}
-	return o.At
+	return o.Offset
 }
 
 func (w *world) wantCommitted(partition int32, want int64) {
 	w.t.Helper()
 	if got := w.committed(partition); got != want {
 		w.t.Errorf("committed offset of partition %d = %d, want %d", partition, got, want)
+	}
+}
+
+// wantPending checks that the group stands at the start of a batch whose bounds are marked.
+func (w *world) wantPending(partition int32, start, end int64) {
+	w.t.Helper()
+	got := w.commit(partition)
+	m, err := parseMark(got.Metadata)
+	if err != nil || got.At != start || m.start != start || m.end != end {
+		w.t.Errorf("commit of partition %d = %d %q, want %d with the batch to %d pending", partition, got.At, got.Metadata, start, end)
 	}
 }
 
@@ -189,17 +220,20 @@ type call struct {
 // is dropped when it comes again, as ClickHouse does.
 type fakeStore struct {
 	onInsert func(ctx context.Context, n int, token string) error // n counts calls from 0
+	onRows   func(b *block) error                                 // refuses rows
 	onCheck  func(n int) error
 	// losesRows, when set, makes call n die between the token's log and the rows: the token is known, the rows are not there.
 	losesRows func(n int) bool
 	onOffsets func(ctx context.Context) error
+	onProject func(ctx context.Context, b bounds) error
 
-	mu     sync.Mutex
-	checks int
-	calls  []call
-	tokens map[string]bool
-	ids    []string
-	blocks []*block
+	mu        sync.Mutex
+	checks    int
+	calls     []call
+	tokens    map[string]bool
+	ids       []string
+	blocks    []*block
+	projected []bounds
 }
 
 func (f *fakeStore) check(context.Context) error {
@@ -212,14 +246,21 @@ func (f *fakeStore) check(context.Context) error {
 	return nil
 }
 
+func (f *fakeStore) durable(context.Context) (bool, error) { return false, nil }
+
 func (f *fakeStore) insert(ctx context.Context, rows rowBlock, token string) error {
+	b := rows.(*block)
 	f.mu.Lock()
 	n := len(f.calls)
-	b := rows.(*block)
 	f.calls = append(f.calls, call{token, b.rows()})
 	f.mu.Unlock()
 	if f.onInsert != nil {
 		if err := f.onInsert(ctx, n, token); err != nil {
+			return err
+		}
+	}
+	if f.onRows != nil {
+		if err := f.onRows(b); err != nil {
 			return err
 		}
 	}
@@ -257,6 +298,21 @@ func (f *fakeStore) offsets(ctx context.Context, _ string, b bounds) ([]uint64, 
 		}
 	}
 	return found, nil
+}
+
+func (f *fakeStore) project(ctx context.Context, b bounds, first, last time.Time) error {
+	if first.IsZero() || last.Before(first) {
+		return fmt.Errorf("received from %s to %s", first, last)
+	}
+	if f.onProject != nil {
+		if err := f.onProject(ctx, b); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.projected = append(f.projected, b)
+	return nil
 }
 
 func (f *fakeStore) seen() []call {

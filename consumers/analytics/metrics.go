@@ -12,9 +12,12 @@ type metrics struct {
 	batchBytes      prometheus.Histogram
 	insertSeconds   *prometheus.HistogramVec
 	insertFailures  *prometheus.CounterVec
-	quarantined     *prometheus.CounterVec
+	deadLetters     *prometheus.CounterVec
 	extractProblems *prometheus.CounterVec
 	repaired        prometheus.Counter
+	projected       prometheus.Counter
+	replayed        prometheus.Counter
+	marksIgnored    prometheus.Counter
 	lagRecords      *prometheus.GaugeVec
 	lagSeconds      *prometheus.GaugeVec
 	paused          prometheus.Gauge
@@ -50,15 +53,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15),
 		}, []string{"result"}),
 		insertFailures: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "millrace_analytics_insert_failures_total", Help: "Failed tries of inserts, by what an operator has to look at. All are repeated.",
+			Name: "millrace_analytics_insert_failures_total", Help: "Failed tries of inserts, by what an operator has to look at. All but those of class value are repeated; their rows become dead letters.",
 		}, []string{"class"}),
-		quarantined: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "millrace_analytics_quarantined_total", Help: "Records set aside in shopify.quarantine because they cannot become a row, by reason.",
+		deadLetters: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "millrace_analytics_dead_letters_total", Help: "Records set aside in the dead-letter topics of the group because they cannot become a row, by reason; once more when their batch is replayed.",
 		}, []string{"reason"}),
 		extractProblems: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "millrace_analytics_extract_problems_total", Help: "Fields of bodies that could not be read into their column, by kind; the row and the body are stored all the same.",
 		}, []string{"field"}),
-		repaired: counter("millrace_analytics_rows_repaired_total", "Rows that ClickHouse had acknowledged and a read-back found missing, so that they were inserted again."),
+		repaired:     counter("millrace_analytics_rows_repaired_total", "Rows that ClickHouse had acknowledged and a read-back found missing, so that they were inserted again."),
+		projected:    counter("millrace_analytics_reprojections_total", "Ranges of events from which the read models were fed again, after an insert that may have been made before."),
+		replayed:     counter("millrace_analytics_replayed_batches_total", "Batches that a member before had left pending and that were inserted again with the same bounds."),
+		marksIgnored: counter("millrace_analytics_marks_ignored_total", "Commits whose metadata was not about their offset, so that it was ignored."),
 		lagRecords: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "millrace_analytics_lag_records", Help: "Records of this member's partitions that are not yet inserted and committed, by topic; -1 without partitions.",
 		}, []string{"topic"}),
@@ -86,8 +92,8 @@ func (m *metrics) prime() {
 	for _, f := range failures() {
 		m.insertFailures.WithLabelValues(string(f))
 	}
-	for _, r := range rejects() {
-		m.quarantined.WithLabelValues(string(r))
+	for _, r := range append(rejects(), rejectRefused) {
+		m.deadLetters.WithLabelValues(string(r))
 	}
 	for p := range problemCount {
 		m.extractProblems.WithLabelValues(p.String())

@@ -3,31 +3,43 @@ package analytics
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"millrace/consumers/internal/pause"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// readBack makes sure that the rows of a batch are there after an insert whose token an earlier try may have used: one that
-// failed with its outcome unknown, or one of a member before this one.
+// verify makes sure that the rows of a batch are there, and what the read models take from them, after an insert whose token an
+// earlier try may have used: one that failed with its outcome unknown, or one of a member before this one.
 //
 // The token alone is not enough. ClickHouse writes it to its log before the part gets its name; an engine that dies between
-// the two has the token and not the rows, drops the repeat as known, and answers that all is well. So the rows are counted
-// by their offsets, and what is missing goes in under a token of its own. The only errors are ctx's.
-func (s *Sink) readBack(ctx context.Context, b *batch, rows rowBlock) error {
+// the two has the token and not the rows, drops the repeat as known, and answers that all is well. So the rows are read back
+// by their offsets, and what is missing goes in under a token of its own. The same can have happened in each table that a view
+// feeds, while the rows themselves are there; such a table takes a row twice without harm, so it is given all of them again. The
+// only errors are ctx's.
+func (s *Sink) verify(ctx context.Context, b *batch, rows rowBlock) error {
+	repaired, projected := 0, false
 	for n := 0; ; n++ {
-		lost, err := s.insertMissing(ctx, b, rows, n)
+		lost, err := s.repair(ctx, b, rows, repaired)
+		if err == nil && lost == 0 && !projected {
+			err = s.project(ctx, rows, b.bounds)
+			projected = err == nil
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil && lost == 0:
+		case projected:
 			return nil
-		case err == nil:
-			s.metrics.repaired.Add(float64(lost))
+		case lost > 0:
+			repaired++
+			if err == nil {
+				s.metrics.repaired.Add(float64(lost))
+			}
 			s.logger.WarnContext(ctx, "rows that clickhouse had acknowledged were missing and are inserted again", "topic", b.topic, "partition", b.partition,
-				"offset", b.start, "end_offset", b.end, "rows", lost)
+				"offset", b.start, "end_offset", b.end, "rows", lost, "err", err)
 		case n == 0:
 			s.logger.WarnContext(ctx, "read back a batch", "topic", b.topic, "partition", b.partition, "offset", b.start, "end_offset", b.end, "err", err)
 		}
@@ -37,56 +49,59 @@ func (s *Sink) readBack(ctx context.Context, b *batch, rows rowBlock) error {
 	}
 }
 
-// insertMissing inserts the rows of the batch that are not there, and returns how many they were. It is called again until
-// there are none, which proves the last insert.
-func (s *Sink) insertMissing(ctx context.Context, b *batch, rows rowBlock, n int) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
-	defer cancel()
-	there, err := s.store.offsets(ctx, rows.table(), b.bounds)
+// repair inserts the rows of the batch that are not there, and returns how many they are. It is called again until there are none,
+// which proves the last insert. Each time the token is another one, but the same ones in the same order in every process: of two
+// that repair the same batch at once, each row is taken from one.
+func (s *Sink) repair(ctx context.Context, b *batch, rows rowBlock, before int) (int, error) {
+	there, err := s.offsetsOf(ctx, rows.table(), b.bounds)
 	if err != nil {
 		return 0, err
 	}
-	has := make(map[uint64]bool, len(there))
-	for _, o := range there {
-		has[o] = true
-	}
-	wanted := make(map[uint64]bool)
+	missing := make(map[uint64]bool)
 	for _, o := range rows.kafkaOffsets() {
-		if !has[o] {
-			wanted[o] = true
+		if !there[o] {
+			missing[o] = true
 		}
 	}
-	if len(wanted) == 0 {
+	if len(missing) == 0 {
 		return 0, nil
 	}
 	var records []*kgo.Record
 	for _, r := range b.records {
-		if wanted[uint64(r.Offset)] { //nolint:gosec // offsets are not negative
+		if missing[uint64(r.Offset)] { //nolint:gosec // offsets are not negative
 			records = append(records, r)
 		}
 	}
 	again, _ := rowsOf(b.topic, records)
-	return len(wanted), s.store.insert(ctx, again, b.token()+"#"+strconv.Itoa(n+1))
+	return len(missing), s.tryInsert(ctx, again, b.token()+"#"+strconv.Itoa(before+1))
 }
 
-// offsets returns the offsets of the batch's range that have a row.
-func (s clickHouseStore) offsets(ctx context.Context, table string, b bounds) ([]uint64, error) {
-	var found []uint64
-	rows, err := s.db.Conn().Query(ctx, "SELECT DISTINCT _offset FROM "+s.db.Quoted()+"."+table+" WHERE _topic = ? AND _partition = ? AND _offset >= ? AND _offset < ?",
-		b.topic, b.partition, b.start, b.end)
+// offsetsOf reads back, under the deadline of an insert.
+func (s *Sink) offsetsOf(ctx context.Context, table string, b bounds) (map[uint64]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
+	defer cancel()
+	list, err := s.store.offsets(ctx, table, b)
 	if err != nil {
-		return nil, fmt.Errorf("read back %s: %w", b.token(), err)
+		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var o uint64
-		if err := rows.Scan(&o); err != nil {
-			return nil, fmt.Errorf("read back %s: %w", b.token(), err)
-		}
-		found = append(found, o)
+	there := make(map[uint64]bool, len(list))
+	for _, o := range list {
+		there[o] = true
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read back %s: %w", b.token(), err)
+	return there, nil
+}
+
+// project gives the read models what they take from a range of events, under the deadline of an insert.
+func (s *Sink) project(ctx context.Context, rows rowBlock, b bounds) error {
+	if rows.table() != tableEvents {
+		return nil
 	}
-	return found, nil
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
+	defer cancel()
+	received := rows.receivedTimes()
+	if err := s.store.project(ctx, b, slices.MinFunc(received, time.Time.Compare), slices.MaxFunc(received, time.Time.Compare)); err != nil {
+		return fmt.Errorf("project %s: %w", b.token(), err)
+	}
+	s.metrics.projected.Inc()
+	return nil
 }

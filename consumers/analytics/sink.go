@@ -49,9 +49,11 @@ type Sink struct {
 
 	wake  chan struct{} // tells the dispatcher that something may be due; capacity 1
 	slots chan struct{} // one element per insert under way
+	// replays has one element per range of a predecessor that is held, settleLock one while idle commits are made.
+	replays, settleLock chan struct{}
 
 	mu         sync.Mutex
-	producer   *kgo.Client // to the quarantine; nil until it is needed
+	producer   *kgo.Client // of dead letters; nil until it is needed
 	partitions map[member.TP]*partition
 	buffered   int           // bytes in queues and batches
 	failing    int           // batches whose last try failed in a way that concerns the whole server
@@ -83,6 +85,8 @@ func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 		limiter:      rate.NewLimiter(rate.Limit(cfg.InsertsPerSecond), max(cfg.InsertsPerSecond/4, 1)),
 		wake:         make(chan struct{}, 1),
 		slots:        make(chan struct{}, cfg.InsertConcurrency),
+		replays:      make(chan struct{}, cfg.replays()),
+		settleLock:   make(chan struct{}, 1),
 		partitions:   make(map[member.TP]*partition),
 		recovered:    make(chan struct{}),
 	}
@@ -111,12 +115,14 @@ func (s *Sink) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("run analytics sink: %w", err)
 	}
+	s.promise(ctx)
 	s.stopped = func() bool { return ctx.Err() != nil }
 	// Work under way outlives ctx by the grace, so that a stop does not cut a batch in half.
 	under, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.dispatch(under, &running) })
 	running.Go(func() { s.observing(under) })
+	running.Go(func() { s.settling(under) })
 	err := s.member.Run(ctx) // all partitions are dropped when it returns
 	cancel(errDrainGrace)
 	running.Wait()
@@ -147,6 +153,22 @@ func (s *Sink) awaitStore(ctx context.Context) error {
 		if err := pause.Sleep(ctx, pause.Backoff(n, s.cfg.RetryBackoffMin, s.cfg.RetryBackoffMax)); err != nil {
 			return err
 		}
+	}
+}
+
+// promise logs what an operator may rely on.
+func (s *Sink) promise(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.InsertTimeout)
+	defer cancel()
+	durable, err := s.store.durable(ctx)
+	switch {
+	case err != nil:
+		s.logger.WarnContext(ctx, "it is unknown whether clickhouse writes inserts through to the disk", "err", err)
+	case durable:
+		s.logger.InfoContext(ctx, "each record becomes one row, once, also if sinks, kafka brokers, clickhouse or whole machines die: inserts are written through to the disk", "fsync", true)
+	default:
+		s.logger.InfoContext(ctx, "each record becomes one row, once, also if sinks, kafka brokers or clickhouse die; a machine that loses power may lose rows of its last seconds, or keep some twice: "+
+			"clickhouse.fsync makes inserts survive that", "fsync", false)
 	}
 }
 

@@ -12,11 +12,15 @@ import (
 // work is the Sink as its member of the group calls it.
 type work struct{ *Sink }
 
-// Prepare has nothing to read: what the group has committed is all that there is to know.
-func (w work) Prepare(_ context.Context, tp member.TP, c member.Committed) error {
+// Prepare replays the batch that a predecessor has left pending, however long that takes.
+func (w work) Prepare(ctx context.Context, tp member.TP, c member.Committed) error {
+	p := newPartition(tp, c.Offset)
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.partitions[tp] = newPartition(tp, c.Offset)
+	w.partitions[tp] = p
+	w.mu.Unlock()
+	if m, ok := w.pendingOf(ctx, tp, c); ok {
+		return w.replay(ctx, p, m)
+	}
 	return nil
 }
 
@@ -42,16 +46,21 @@ func (w work) Accept(_ context.Context, fetched []member.Fetched) {
 // the next owner.
 const revokeWait = 5 * time.Second
 
-// Release inserts and commits all that is held when the sink stops. In a revocation no new batch begins, and the one in flight
-// has a moment.
+// Release inserts all that is held when the sink stops. In a revocation no new batch begins, and the one in flight has a moment.
+// What has landed is finalised, so that the next owner has nothing to replay.
 func (w work) Release(ctx context.Context, tps []member.TP) {
 	if w.stopped() {
 		w.drain(ctx)
-		return
+	} else {
+		w.awaitIdle(ctx, w.markRevoking(tps))
 	}
+	w.settle(ctx, time.Now(), tps)
+}
+
+func (w work) awaitIdle(ctx context.Context, wait []chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, revokeWait)
 	defer cancel()
-	for _, idle := range w.markRevoking(tps) {
+	for _, idle := range wait {
 		select {
 		case <-idle:
 		case <-ctx.Done():
@@ -82,7 +91,7 @@ func (w work) Drop(tps []member.TP, _ bool) {
 	records := 0
 	for _, tp := range tps {
 		p := w.partitions[tp]
-		if p == nil { // never became ready
+		if p == nil { // its Prepare was never called
 			continue
 		}
 		records += len(p.queue)
