@@ -11,13 +11,12 @@ import (
 
 // Config is what a user may set.
 type Config struct {
-	Ledger          string        `mapstructure:"ledger"           help:"File of the ledger that storesim send wrote."`
-	ClickHouse      string        `mapstructure:"clickhouse"       help:"Address of ClickHouse's HTTP interface, e.g. http://127.0.0.1:8123."`
-	Database        string        `mapstructure:"database"         help:"Database that holds the events table."`
-	User            string        `mapstructure:"user"             help:"ClickHouse user; empty means the server's default."`
-	Password        secret.Secret `mapstructure:"password"         help:"Password of the user."`
-	Wait            time.Duration `mapstructure:"wait"             help:"How long to wait for missing events to arrive; 0 means to look once."`
-	AllowDuplicates bool          `mapstructure:"allow_duplicates" help:"Count Kafka records that are in several rows, but do not call them a violation."`
+	Ledger     string        `mapstructure:"ledger"           help:"File of the ledger that storesim send wrote."`
+	ClickHouse string        `mapstructure:"clickhouse"       help:"Address of ClickHouse's HTTP interface, e.g. http://127.0.0.1:8123."`
+	Database   string        `mapstructure:"database"         help:"Database that holds the events table."`
+	User       string        `mapstructure:"user"             help:"ClickHouse user; empty means the server's default."`
+	Password   secret.Secret `mapstructure:"password"         help:"Password of the user."`
+	Wait       time.Duration `mapstructure:"wait"             help:"How long to wait for missing events to arrive; 0 means to look once."`
 }
 
 // DefaultConfig looks once at a ClickHouse on this machine. Ledger is left empty.

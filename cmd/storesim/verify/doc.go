@@ -6,8 +6,8 @@
 //   - wrong: a row whose body (by SHA-256, computed in ClickHouse), topic, shop, subject or partition key is not what was sent.
 //   - surplus: more Kafka records of one webhook id than there were requests that can have been stored (2xx, 5xx, timeout,
 //     broken connection; not a refused connection and not a 4xx).
-//   - repeated: one Kafka record (topic, partition, offset) in several rows: the sink inserted it twice. A sink that promises
-//     at-least-once may do that after a crash; AllowDuplicates then counts without complaint.
+//   - repeated: one Kafka record (topic, partition, offset) in several rows: the sink inserted it twice, which its
+//     exactly-once promise forbids, whatever died meanwhile.
 //   - order: per entity, the first offsets of events are not in the order in which their deliveries were made. Event X
 //     must come before Y when X was acknowledged before the first attempt of Y was made; see the stamps of package ledger.
 //   - split: an entity's rows are in more than one Kafka partition, so that no order is promised.

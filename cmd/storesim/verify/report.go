@@ -38,35 +38,31 @@ type Report struct {
 	Unknown       int64 `json:"unknown"`        // rows whose id the ledger does not know: legal
 	Resent        int64 `json:"resent"`         // further Kafka records of an event, up to the requests made: legal
 	// Violations.
-	Missing  Finding `json:"missing"`
-	Wrong    Finding `json:"wrong"`
-	Surplus  Finding `json:"surplus"`
-	Repeated Finding `json:"repeated"`
-	Order    Finding `json:"order"`
-	Split    Finding `json:"split"`
-	// RepeatedAllowed tells that Repeated is not counted as a violation.
-	RepeatedAllowed bool    `json:"repeated_allowed"`
-	WaitedSeconds   float64 `json:"waited_seconds"`
-	OK              bool    `json:"ok"`
+	Missing       Finding `json:"missing"`
+	Wrong         Finding `json:"wrong"`
+	Surplus       Finding `json:"surplus"`
+	Repeated      Finding `json:"repeated"`
+	Order         Finding `json:"order"`
+	Split         Finding `json:"split"`
+	WaitedSeconds float64 `json:"waited_seconds"`
+	OK            bool    `json:"ok"`
 }
 
 // findings lists the kinds in the order of weight.
 func (r *Report) findings() []struct {
 	name, meaning string
 	f             *Finding
-	allowed       bool
 } {
 	return []struct {
 		name, meaning string
 		f             *Finding
-		allowed       bool
 	}{
-		{"missing", "acknowledged, not in the table", &r.Missing, false},
-		{"wrong", "body, topic, shop, subject or key differ", &r.Wrong, false},
-		{"surplus", "more Kafka records than requests that can have been stored", &r.Surplus, false},
-		{"repeated", "one Kafka record in several rows", &r.Repeated, r.RepeatedAllowed},
-		{"order", "offsets of an entity not in the order sent", &r.Order, false},
-		{"split", "an entity in several partitions", &r.Split, false},
+		{"missing", "acknowledged, not in the table", &r.Missing},
+		{"wrong", "body, topic, shop, subject or key differ", &r.Wrong},
+		{"surplus", "more Kafka records than requests that can have been stored", &r.Surplus},
+		{"repeated", "one Kafka record in several rows", &r.Repeated},
+		{"order", "offsets of an entity not in the order sent", &r.Order},
+		{"split", "an entity in several partitions", &r.Split},
 	}
 }
 
@@ -74,9 +70,7 @@ func (r *Report) findings() []struct {
 func (r *Report) Violations() int64 {
 	sum := int64(0)
 	for _, v := range r.findings() {
-		if !v.allowed {
-			sum += v.f.Count
-		}
+		sum += v.f.Count
 	}
 	return sum
 }
@@ -94,10 +88,7 @@ func (r *Report) WriteText(out io.Writer) error {
 	fmt.Fprintf(w, "resent\t%d\tfurther records of duplicate or retried deliveries (legal)\n", r.Resent)
 	for _, v := range r.findings() {
 		verdict := "ok"
-		switch {
-		case v.f.Count > 0 && v.allowed:
-			verdict = "allowed"
-		case v.f.Count > 0:
+		if v.f.Count > 0 {
 			verdict = "VIOLATION"
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s: %s\n", v.name, v.f.Count, verdict, v.meaning)

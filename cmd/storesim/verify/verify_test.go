@@ -164,12 +164,10 @@ func unacked(e []ledger.Entry, n, storable int) []ledger.Entry {
 	return e
 }
 
-func TestAllowedDuplicatesAreCountedButNoViolation(t *testing.T) {
+func TestARecordInTwoRowsIsAViolation(t *testing.T) {
 	e := entry(1, "order/1", 1)
-	cfg := config(writeLedger(t, []ledger.Entry{e}, ""))
-	cfg.AllowDuplicates = true
-	r, err := verify(t, cfg, &fake{rows: []row{stored(e, 0, 0), stored(e, 0, 0)}})
-	if err != nil || !r.OK || r.Repeated.Count != 1 {
+	r, err := verify(t, config(writeLedger(t, []ledger.Entry{e}, "")), &fake{rows: []row{stored(e, 0, 0), stored(e, 0, 0)}})
+	if err != nil || r.OK || r.Repeated.Count != 1 || r.Surplus.Count != 0 {
 		t.Errorf("Run() = %+v, %v", r, err)
 	}
 }
@@ -296,7 +294,7 @@ func TestUnescape(t *testing.T) {
 }
 
 func TestReportIsReadable(t *testing.T) {
-	r := &Report{Lines: 5, Torn: true, RepeatedAllowed: true}
+	r := &Report{Lines: 5, Torn: true}
 	r.Missing.add("webhook %s", "w7")
 	r.Repeated.add("x")
 	for range 30 {
@@ -306,7 +304,7 @@ func TestReportIsReadable(t *testing.T) {
 	if err := r.WriteText(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"missing         1", "VIOLATION: acknowledged, not in the table", "allowed: one Kafka record", "missing: webhook w7", "cut off"} {
+	for _, want := range []string{"missing         1", "VIOLATION: acknowledged, not in the table", "VIOLATION: one Kafka record in several rows", "missing: webhook w7", "cut off"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}

@@ -190,11 +190,6 @@ const exitGivenUp = 1
 // verify compares ClickHouse with the ledger; its exit code is the run's.
 func (p *pipeline) verify(ctx context.Context, o options) error {
 	args := []string{"verify", "--ledger", p.ledger(o), "--clickhouse", p.clickhouseURL, "--wait", "2m"}
-	if o.kills > 0 {
-		// A consumer that dies between the insert and the commit leaves rows that its successor inserts again, in batches of
-		// other bounds: events is at least once.
-		args = append(args, "--allow-duplicates")
-	}
 	if err := p.storesim(ctx, o, args...).Run(); err != nil {
 		return fmt.Errorf("storesim verify: %w", err)
 	}
