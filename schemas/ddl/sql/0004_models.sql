@@ -1,10 +1,12 @@
 -- The read models: what an order, a refund, a product … is now. Each is fed from events by one materialized view, so that
 -- one INSERT, one token and one retry cover all, and a rebuild is the view's SELECT over events. Definitions: README.md.
 --
--- Every table keeps of all versions of an entity the one with the greatest `version`: Shopify's updated_at, then
--- triggered-at, then the offset, each in bits of its own. updated_at has a resolution of one second, so ties are normal;
--- a repeat of a record has the same version. Merges choose in their own time: read the views <model>_current, which choose
--- at read time. To write a row twice is harmless, so each feed may be run again over any part of events.
+-- Every table keeps of all versions of an entity the one with the greatest `version`: Shopify's updated_at in milliseconds
+-- (42 bits), then triggered-at in nanoseconds (62), then the low 24 bits of the offset. updated_at mostly has a resolution
+-- of one second, so ties are normal; what agrees in triggered-at too is the same delivery again, and a repeat of a record
+-- has the same version. Not in 256 bits with the whole offset, because every FINAL reads and compares all versions.
+-- Merges choose in their own time: read the views <model>_current, which choose at read time. To write a row twice is
+-- harmless, so each feed may be run again over any part of events.
 --
 -- Tables of which reports add up millions of rows are sorted and partitioned by created_at, which Shopify never changes:
 -- all versions of an entity are in one partition, so FINAL works partition by partition, and costs next to nothing where
@@ -26,7 +28,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.deletions
     shop LowCardinality(String),
     entity_id UInt64,
     deleted_at DateTime64(9, 'UTC'),
-    version UInt256,
+    version UInt128,
     shopify_topic LowCardinality(String),
     _topic LowCardinality(String),
     _partition UInt32,
@@ -41,7 +43,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.orders
     shop LowCardinality(String),
     created_at DateTime64(3, 'UTC'),
     order_id UInt64,
-    version UInt256,
+    version UInt128,
     customer_id UInt64,
     currency LowCardinality(String),
     test Bool,
@@ -109,7 +111,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.refunds
     shop LowCardinality(String),
     created_at DateTime64(3, 'UTC'),
     refund_id UInt64,
-    version UInt256,
+    version UInt128,
     order_id UInt64,
     currency LowCardinality(String),
     test Bool,
@@ -137,7 +139,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.fulfillments
     shop LowCardinality(String),
     created_at DateTime64(3, 'UTC'),
     fulfillment_id UInt64,
-    version UInt256,
+    version UInt128,
     order_id UInt64,
     name String,
     status LowCardinality(String),
@@ -167,7 +169,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.checkouts
     shop LowCardinality(String),
     created_at DateTime64(3, 'UTC'),
     token String,
-    version UInt256,
+    version UInt128,
     checkout_id UInt64,
     customer_id UInt64,
     currency LowCardinality(String),
@@ -192,7 +194,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.products
 (
     shop LowCardinality(String),
     product_id UInt64,
-    version UInt256,
+    version UInt128,
     title String,
     handle String,
     vendor String,
@@ -221,7 +223,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.customers
 (
     shop LowCardinality(String),
     customer_id UInt64,
-    version UInt256,
+    version UInt128,
     state LowCardinality(String),
     currency LowCardinality(String),
     orders_count Int64,
@@ -246,7 +248,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.inventory_levels
     shop LowCardinality(String),
     inventory_item_id UInt64,
     location_id UInt64,
-    version UInt256,
+    version UInt128,
     available Nullable(Int64),
     connected Bool,
     updated_at DateTime64(3, 'UTC'),
@@ -268,7 +270,7 @@ SELECT
         toUInt64OrZero(extract(JSONExtractString(body, 'admin_graphql_api_customer_deleted_id'), '([0-9]+)$')),
         toUInt64OrZero(events.entity_id)) AS entity_id,
     time AS deleted_at,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64) + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24) + toUInt128(bitAnd(_offset, 16777215)) AS version,
     shopify_topic,
     _topic,
     _partition,
@@ -304,9 +306,9 @@ SELECT
     shop,
     created_at,
     order_id,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(updated_at), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     customer_id,
     currency,
     test,
@@ -391,9 +393,9 @@ SELECT
     shop,
     parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') AS created_at,
     r.id AS refund_id,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(if(own, parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC'), events.updated_at)), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(if(own, parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC'), events.updated_at)), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     order_id,
     shop_currency AS currency,
     if(own, arrayExists(t -> t.test, r.transactions), events.test) AS test,
@@ -432,9 +434,9 @@ SELECT
     shop,
     parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') AS created_at,
     f.id AS fulfillment_id,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC')), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC')), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     order_id,
     f.name AS name,
     if(length(f.status) <= 64, f.status, '') AS status,
@@ -465,9 +467,9 @@ SELECT
     shop,
     created_at,
     b.token AS token,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(updated_at), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     b.id AS checkout_id,
     customer_id,
     currency,
@@ -491,9 +493,9 @@ WITH JSONExtract(body, 'Tuple(title String, handle String, vendor String, produc
 SELECT
     shop,
     toUInt64OrZero(entity_id) AS product_id,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(updated_at), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     b.title AS title,
     b.handle AS handle,
     b.vendor AS vendor,
@@ -522,9 +524,9 @@ WITH JSONExtract(body, 'Tuple(state String, orders_count Int64, total_spent Stri
 SELECT
     shop,
     toUInt64OrZero(entity_id) AS customer_id,
-    bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Milli(updated_at), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(updated_at), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     if(length(b.state) <= 64, b.state, '') AS state,
     currency,
     b.orders_count AS orders_count,
@@ -548,9 +550,9 @@ SELECT
     shop,
     b.inventory_item_id AS inventory_item_id,
     b.location_id AS location_id,
-    bitShiftLeft(toUInt256(greatest(if(shopify_topic = 'inventory_levels/disconnect', toUnixTimestamp64Milli(toDateTime64(time, 3)), toUnixTimestamp64Milli(updated_at)), 0)), 128)
-        + bitShiftLeft(toUInt256(greatest(toUnixTimestamp64Nano(time), 0)), 64)
-        + toUInt256(_offset) AS version,
+    bitShiftLeft(toUInt128(least(greatest(if(shopify_topic = 'inventory_levels/disconnect', toUnixTimestamp64Milli(toDateTime64(time, 3)), toUnixTimestamp64Milli(updated_at)), 0), 4398046511103)), 86)
+        + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
+        + toUInt128(bitAnd(_offset, 16777215)) AS version,
     b.available AS available,
     shopify_topic != 'inventory_levels/disconnect' AS connected,
     updated_at,
@@ -564,10 +566,12 @@ WHERE shopify_topic IN ('inventory_levels/update', 'inventory_levels/connect', '
     AND b.inventory_item_id != 0 AND b.location_id != 0
     AND (updated_at > toDateTime64(0, 3, 'UTC') OR shopify_topic = 'inventory_levels/disconnect');
 
+-- What was deleted is left out by the hash of the shop and not by the shop: a pair of two numbers is looked up three times
+-- as fast as one with a text, and two shops with the same hash would in addition have to have the same id.
 CREATE VIEW IF NOT EXISTS {{database}}.orders_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.orders FINAL
-WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+WHERE (order_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'order');
 
 -- The lines are a part of the order's row, so that they are those of its newest version: a line that an edit has taken out
 -- of the body is out here as well.
@@ -603,37 +607,37 @@ ARRAY JOIN
 CREATE VIEW IF NOT EXISTS {{database}}.first_orders_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.first_orders FINAL
-WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+WHERE (order_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'order');
 
 CREATE VIEW IF NOT EXISTS {{database}}.refunds_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.refunds FINAL
-WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+WHERE (order_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'order');
 
 CREATE VIEW IF NOT EXISTS {{database}}.fulfillments_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.fulfillments FINAL
-WHERE (shop, order_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'order');
+WHERE (order_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'order');
 
 CREATE VIEW IF NOT EXISTS {{database}}.checkouts_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.checkouts FINAL
-WHERE (shop, checkout_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'checkout');
+WHERE (checkout_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'checkout');
 
 CREATE VIEW IF NOT EXISTS {{database}}.products_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.products FINAL
-WHERE (shop, product_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'product');
+WHERE (product_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'product');
 
 CREATE VIEW IF NOT EXISTS {{database}}.customers_current AS
 SELECT * EXCEPT (version)
 FROM {{database}}.customers FINAL
-WHERE (shop, customer_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'customer');
+WHERE (customer_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'customer');
 
 CREATE VIEW IF NOT EXISTS {{database}}.inventory_levels_current AS
 SELECT * EXCEPT (version, connected)
 FROM {{database}}.inventory_levels FINAL
-WHERE connected AND (shop, inventory_item_id) NOT IN (SELECT shop, entity_id FROM {{database}}.deletions WHERE kind = 'inventory_item');
+WHERE connected AND (inventory_item_id, cityHash64(shop)) NOT IN (SELECT entity_id, cityHash64(shop) FROM {{database}}.deletions WHERE kind = 'inventory_item');
 
 -- What the merchant's books show, one row per booking: an order on the moment it was created, a refund on the moment it
 -- was made. Test orders are not booked. Reports are sums over it, for any span of time and any bucket.
@@ -644,7 +648,6 @@ SELECT
     currency,
     1 AS orders,
     toUInt8(cancelled_at > toDateTime64(0, 3, 'UTC')) AS cancelled_orders,
-    toUInt8(customer_id != 0) AS customer_orders,
     total_price AS gross,
     written_off,
     0 AS refunds,
@@ -660,7 +663,6 @@ SELECT
     currency,
     0 AS orders,
     0 AS cancelled_orders,
-    0 AS customer_orders,
     toDecimal64(0, 4) AS gross,
     toDecimal64(0, 4) AS written_off,
     1 AS refunds,
@@ -682,8 +684,9 @@ SELECT
     sum(sales.refunds) AS refunds,
     sum(sales.refunded) AS refunded,
     sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
+    sum(sales.gross) / nullIf(sum(sales.orders), 0) AS average_order_value,
     sum(sales.fulfilled_orders) AS fulfilled_orders,
-    sum(sales.fulfil_seconds) AS fulfil_seconds
+    sum(sales.fulfil_seconds) / nullIf(sum(sales.fulfilled_orders), 0) AS average_fulfil_seconds
 FROM {{database}}.sales AS sales
 GROUP BY shop, minute, currency;
 
@@ -699,7 +702,47 @@ SELECT
     sum(sales.refunds) AS refunds,
     sum(sales.refunded) AS refunded,
     sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
+    sum(sales.gross) / nullIf(sum(sales.orders), 0) AS average_order_value,
     sum(sales.fulfilled_orders) AS fulfilled_orders,
-    sum(sales.fulfil_seconds) AS fulfil_seconds
+    sum(sales.fulfil_seconds) / nullIf(sum(sales.fulfilled_orders), 0) AS average_fulfil_seconds
 FROM {{database}}.sales AS sales
+GROUP BY shop, day, currency;
+
+CREATE VIEW IF NOT EXISTS {{database}}.units_by_day AS
+SELECT
+    shop,
+    toDate(created_at) AS day,
+    sku,
+    sum(lines.quantity) AS ordered,
+    sum(lines.current_quantity) AS units
+FROM {{database}}.order_lines_current AS lines
+WHERE NOT test
+GROUP BY shop, day, sku;
+
+CREATE VIEW IF NOT EXISTS {{database}}.customers_by_day AS
+SELECT
+    shop,
+    day,
+    uniqExactIf(customer_id, NOT first) AS customers,
+    countIf(first) AS new_customers,
+    greatest(toInt64(customers) - toInt64(new_customers), 0) AS returning_customers
+FROM
+(
+    SELECT shop, toDate(created_at) AS day, customer_id, false AS first FROM {{database}}.orders_current WHERE NOT test AND customer_id != 0
+    UNION ALL
+    SELECT shop, toDate(created_at) AS day, customer_id, true AS first FROM {{database}}.first_orders_current
+)
+GROUP BY shop, day;
+
+-- Abandoned: not completed, and for an hour nothing has changed.
+CREATE VIEW IF NOT EXISTS {{database}}.checkouts_by_day AS
+SELECT
+    shop,
+    toDate(created_at) AS day,
+    currency,
+    count() AS checkouts,
+    countIf(completed_at > toDateTime64(0, 3, 'UTC')) AS completed,
+    countIf(completed_at <= toDateTime64(0, 3, 'UTC') AND updated_at < now64(3, 'UTC') - INTERVAL 1 HOUR) AS abandoned,
+    sumIf(total_price, completed_at <= toDateTime64(0, 3, 'UTC') AND updated_at < now64(3, 'UTC') - INTERVAL 1 HOUR) AS abandoned_value
+FROM {{database}}.checkouts_current
 GROUP BY shop, day, currency;
