@@ -686,6 +686,7 @@ SELECT
     sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
     sum(sales.gross) / nullIf(sum(sales.orders), 0) AS average_order_value,
     sum(sales.fulfilled_orders) AS fulfilled_orders,
+    sum(sales.fulfil_seconds) AS fulfil_seconds,
     sum(sales.fulfil_seconds) / nullIf(sum(sales.fulfilled_orders), 0) AS average_fulfil_seconds
 FROM {{database}}.sales AS sales
 GROUP BY shop, minute, currency;
@@ -704,6 +705,7 @@ SELECT
     sum(sales.gross) - sum(sales.written_off) - sum(sales.refunded) AS net,
     sum(sales.gross) / nullIf(sum(sales.orders), 0) AS average_order_value,
     sum(sales.fulfilled_orders) AS fulfilled_orders,
+    sum(sales.fulfil_seconds) AS fulfil_seconds,
     sum(sales.fulfil_seconds) / nullIf(sum(sales.fulfilled_orders), 0) AS average_fulfil_seconds
 FROM {{database}}.sales AS sales
 GROUP BY shop, day, currency;
