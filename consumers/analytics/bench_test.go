@@ -52,7 +52,7 @@ func benchSink(b *testing.B, size int) {
 	b.Helper()
 	const partitions = 6
 	db := benchDB(b)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics()...), kfake.GroupMinSessionTimeout(time.Second))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, Topics()...), kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		b.Fatalf("NewCluster() error: %v", err)
 	}

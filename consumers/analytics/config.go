@@ -65,12 +65,3 @@ func (c Config) Validate() error {
 	}
 	return p.Err()
 }
-
-// topics returns the Kafka topics that the sink reads.
-func topics() []string {
-	var out []string
-	for _, s := range sources() {
-		out = append(out, s.topic)
-	}
-	return out
-}

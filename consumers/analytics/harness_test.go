@@ -47,8 +47,8 @@ func (w *world) stopAll() {
 
 // allTopics are those that the sink reads, and those of its dead letters.
 func allTopics() []string {
-	all := topics()
-	for _, t := range topics() {
+	all := Topics()
+	for _, t := range Topics() {
 		all = append(all, schemas.DeadLetterTopic(t, DefaultConfig().Group))
 	}
 	return all

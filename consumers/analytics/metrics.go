@@ -98,7 +98,7 @@ func (m *metrics) prime() {
 	for p := range problemCount {
 		m.extractProblems.WithLabelValues(p.String())
 	}
-	for _, t := range topics() {
+	for _, t := range Topics() {
 		m.lagRecords.WithLabelValues(t).Set(-1)
 		m.lagSeconds.WithLabelValues(t).Set(-1)
 	}

@@ -48,6 +48,15 @@ func sources() []source {
 	return append(out, source{schemas.ActivityTopic, func(n int) rowBlock { return newActivityBlock(n) }})
 }
 
+// Topics returns the Kafka topics that a Sink reads; each has a dead-letter topic of its group.
+func Topics() []string {
+	var out []string
+	for _, s := range sources() {
+		out = append(out, s.topic)
+	}
+	return out
+}
+
 // newRows returns an empty block for the records of a Kafka topic, with room for n rows.
 func newRows(topic string, n int) rowBlock {
 	all := sources()

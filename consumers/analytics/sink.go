@@ -95,7 +95,7 @@ func newSink(cfg Config, d Deps, st store) (*Sink, error) {
 		return nil, fmt.Errorf("new analytics sink: kafka options: %w", err)
 	}
 	var err error
-	s.member, err = member.New(cfg.Config, topics(), work{s}, member.Deps{
+	s.member, err = member.New(cfg.Config, Topics(), work{s}, member.Deps{
 		Kafka: d.Kafka, Logger: s.logger, Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"service": "analytics"}, d.Registerer),
 	})
 	if err != nil {

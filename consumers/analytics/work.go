@@ -160,7 +160,7 @@ func (s *Sink) observe(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lag, age := map[string]float64{}, map[string]float64{}
-	for _, t := range topics() {
+	for _, t := range Topics() {
 		lag[t], age[t] = -1, -1
 	}
 	paused := 0
@@ -174,7 +174,7 @@ func (s *Sink) observe(now time.Time) {
 			paused++
 		}
 	}
-	for _, t := range topics() {
+	for _, t := range Topics() {
 		s.metrics.lagRecords.WithLabelValues(t).Set(lag[t])
 		s.metrics.lagSeconds.WithLabelValues(t).Set(age[t])
 	}
