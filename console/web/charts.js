@@ -25,9 +25,8 @@ const alpha = (hex, a) => hex + Math.round(a * 255).toString(16).padStart(2, '0'
  */
 export class Chart {
   constructor(parent, { height = 240 } = {}) {
-    this.height = height;
     this.tip = h('div', { class: 'tip', hidden: true });
-    this.box = h('div', { class: 'chart', role: 'img' });
+    this.box = h('div', { class: 'chart', role: 'img', vars: { '--height': `${height}px` } });
     parent.append(this.box);
     this.plot = null;
     this.spec = null;
@@ -44,9 +43,12 @@ export class Chart {
   }
 
   resize() {
-    const width = Math.floor(this.box.clientWidth);
-    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
+    const { width, height } = this.room();
+    if (this.plot && width > 0 && (width !== this.plot.width || height !== this.plot.height)) this.plot.setSize({ width, height });
   }
+
+  // room is what the box gives: it grows with its panel, and the plot, which lies over it, never makes it grow.
+  room() { return { width: Math.floor(this.box.clientWidth), height: Math.floor(this.box.clientHeight) }; }
 
   rebuild() {
     this.plot?.destroy();
@@ -66,8 +68,7 @@ export class Chart {
     }
     this.shape = shape;
     this.plot?.destroy();
-    const width = Math.floor(this.box.clientWidth) || 320;
-    this.plot = new uPlot(this.options(spec, width), data, this.box);
+    this.plot = new uPlot(this.options(spec), data, this.box);
     this.plot.over.append(this.tip);
     this.box.chart = this.plot; // for whoever inspects the page
   }
@@ -84,15 +85,15 @@ export class Chart {
     return [times, ...sums];
   }
 
-  options(spec, width) {
+  options(spec) {
     const ink = colour('--ink-3');
     const grid = { stroke: colour('--line'), width: 1 };
     const font = '11px ' + getComputedStyle(document.body).fontFamily;
     const axis = (scale, side, format) => ({
       scale, side, stroke: ink, font, size: (u, values) => Math.max(40, 14 + 6.6 * Math.max(0, ...(values ?? []).map((v) => (v ?? '').length))),
-      grid: scale === 'y' ? grid : { show: false }, ticks: { show: false }, gap: 6, space: 36, values: (u, splits) => splits.map((v) => (v === null ? '' : format(v))),
+      grid: scale === 'y' ? grid : { show: false }, ticks: { show: false }, gap: 6, space: 48, values: (u, splits) => splits.map((v) => (v === null ? '' : format(v))),
     });
-    const axes = [{ stroke: ink, font, grid: { show: false }, ticks: { stroke: colour('--line'), size: 4 }, gap: 4, space: 70, values: clockLabels }];
+    const axes = [{ stroke: ink, font, grid: { show: false }, ticks: { stroke: colour('--line'), size: 4 }, gap: 3, size: 26, space: 70, values: clockLabels }];
     const scales = { x: { time: true } };
     for (const [scale, format] of Object.entries(spec.axes)) {
       axes.push(axis(scale, scale === 'y' ? 3 : 1, format));
@@ -101,13 +102,13 @@ export class Chart {
     const series = [{}];
     for (const one of spec.series) {
       const stroke = colour(one.colour);
-      const options = { label: one.name, scale: one.axis ?? 'y', stroke, width: 1.75, points: { show: false }, spanGaps: false };
-      if (one.kind === 'area') options.fill = alpha(stroke, spec.stacked ? 0.28 : 0.14);
+      const options = { label: one.name, scale: one.axis ?? 'y', stroke, width: spec.stacked ? 1 : 1.75, points: { show: false }, spanGaps: false };
+      if (one.kind === 'area') options.fill = alpha(stroke, spec.stacked ? 0.38 : 0.14);
       if (one.kind === 'bars') Object.assign(options, { width: 0, fill: alpha(stroke, 0.82), stroke: undefined, paths: uPlot.paths.bars({ size: [0.72, 28], align: 1, radius: 0.18 }) });
       series.push(options);
     }
     return {
-      width, height: this.height, padding: [10, spec.axes.y2 ? 0 : 12, 0, 0], legend: { show: false }, axes, scales, series,
+      ...this.room(), padding: [10, spec.axes.y2 ? 0 : 12, 0, 0], legend: { show: false }, axes, scales, series,
       bands: spec.stacked ? spec.series.slice(1).map((_, i) => ({ series: [i + 1, i + 2] })) : undefined,
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7, fill: (u, i) => colour(spec.series[i - 1].colour) } },
       hooks: {

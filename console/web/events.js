@@ -4,9 +4,10 @@ import * as api from './api.js';
 import * as f from './format.js';
 import { link } from './state.js';
 
-const PAGE = 25;
+const PAGE = 15;
 
-export const placeOf = (e) => `${e.topic}/${e.partition}/${e.offset}`;
+/** placeOf names an event in an address: its record, and what it is about, by which it is found at once. */
+export const placeOf = (e) => [e.topic, e.partition, e.offset, e.shop, e.entity_kind, e.entity_id].map(encodeURIComponent).join('/');
 
 /** entityLink leads to the story of what an event is about. */
 export function entityLink(state, e) {
@@ -104,6 +105,10 @@ export class EventsPanel {
   }
 }
 
+function unescaped(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 /** Drawer shows one event over the page. */
 export class Drawer {
   constructor(app) {
@@ -119,12 +124,12 @@ export class Drawer {
     if (wanted === this.shown) return;
     this.shown = wanted;
     if (!wanted) { this.el.close(); return; }
-    const [, topic, partition, offset] = /^(.+)\/(\d+)\/(\d+)$/.exec(wanted) ?? [];
+    const [topic, partition, offset, shop, kind, id] = wanted.split('/').map(unescaped);
     this.fill('Event', h('p', { class: 'wait', 'aria-busy': 'true' }, 'Loading …'));
     if (!this.el.open) this.el.showModal();
     try {
-      if (!topic) throw new api.ApiError('bad_request', 'This address names no event.');
-      const event = await api.get('event', { topic, partition, offset });
+      if (!topic || !/^\d+$/.test(partition) || !/^\d+$/.test(offset)) throw new api.ApiError('bad_request', 'This address names no event.');
+      const event = await api.get('event', { topic, partition, offset, shop, kind, id });
       if (this.shown === wanted) this.show(event);
     } catch (err) {
       if (this.shown === wanted) this.fill('Event', h('p', { class: 'failed' }, err.message), h('button', { type: 'button', onclick: () => { this.shown = ''; this.sync(); } }, 'Try again'));

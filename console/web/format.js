@@ -19,7 +19,7 @@ export const percent = (n) => number({ style: 'percent', maximumFractionDigits: 
 export function money(text, currency, { compact = false } = {}) {
   const known = /^[A-Z]{3}$/.test(currency ?? '');
   const options = known ? { style: 'currency', currency } : { maximumFractionDigits: 2, minimumFractionDigits: 2 };
-  if (compact && Math.abs(Number(text)) >= 100000) Object.assign(options, { notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 2 });
+  if (compact && Math.abs(Number(text)) >= 1e7) Object.assign(options, { notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 2 });
   try { return number(options).format(text); } catch { return text + (currency ? ' ' + currency : ''); }
 }
 
@@ -54,11 +54,10 @@ export const timeOfDay = (t) => clock.format(new Date(t));
 export const absolute = (t) => full.format(new Date(t));
 export const dateTime = (t) => dayTime.format(new Date(t));
 
-/** exact shows milliseconds too, which the locale's formats leave out. */
-export function exact(t) {
-  const d = new Date(t);
-  return `${clock.format(d)}.${String(d.getMilliseconds()).padStart(3, '0')}`;
-}
+const instant = new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
+
+/** exact shows milliseconds too, which tell events of one second apart. */
+export const exact = (t) => instant.format(new Date(t));
 
 export function ago(t) {
   const n = (new Date(t) - Date.now()) / 1000;

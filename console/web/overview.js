@@ -97,13 +97,13 @@ export class Overview {
     this.services = new Panel('services', 'Services', { wide: 'three' });
     this.events = new EventsPanel(app, new Panel('events', 'Latest events', { wide: 'three' }));
 
-    this.salesChart = new Chart(this.sales.body, { height: 260 });
+    this.salesChart = new Chart(this.sales.body, { height: 250 });
     this.salesLegend = h('div', {});
     this.sales.body.append(this.salesLegend);
-    this.throughputChart = new Chart(this.throughput.body, { height: 220 });
+    this.throughputChart = new Chart(this.throughput.body, { height: 210 });
     this.throughputLegend = h('div', {});
     this.throughput.body.append(this.throughputLegend);
-    this.delayChart = new Chart(this.delays.body, { height: 220 });
+    this.delayChart = new Chart(this.delays.body, { height: 210 });
     this.delayLegend = h('div', {});
     this.delays.body.append(this.delayLegend);
 
@@ -172,7 +172,7 @@ export class Overview {
   showTotals(t) {
     this.totals = t;
     const main = t.currencies[0];
-    this.set('orders', f.count(t.orders), [t.cancellations ? `${f.count(t.cancellations)} cancelled` : '', `${f.short(t.new_customers)} new, ${f.short(t.returning_customers)} returning customers`].filter(Boolean).join(' · '));
+    this.set('orders', f.count(t.orders), [t.orders ? `${f.short(t.new_customers)} new customers, ${f.short(t.returning_customers)} returning` : '', t.cancellations ? `${f.short(t.cancellations)} cancelled` : ''].filter(Boolean).join(' · '));
     const rest = t.currencies.slice(1).map((c) => f.money(c.gross, c.currency, { compact: true }));
     this.set('revenue', main ? f.money(main.gross, main.currency, { compact: true }) : '–', rest.length ? '+ ' + rest.join(' + ') : main ? `net ${f.money(main.net, main.currency, { compact: true })}` : 'no orders');
     this.set('aov', main ? f.money(main.average, main.currency) : '–', t.currencies.slice(1).map((c) => f.money(c.average, c.currency)).join(' · '));
@@ -223,16 +223,18 @@ export class Overview {
     }
     this.sales.ready();
     const chosen = x.series.filter((one) => one.currency === currency);
+    // A point that is not over yet would make every line fall at its end; bars may grow.
+    const over = (values) => (x.times.at(-1) + x.step > Date.now() / 1000 ? [...values.slice(0, -1), null] : values);
     const axes = { y: (v) => f.axisMoney(v, currency) };
     let series;
     if (byShop) {
-      series = chosen.map((one, i) => ({ name: f.shopName(one.shop), kind: 'line', colour: palette(i), values: one.gross.map(Number), exact: one.gross.map((v) => f.money(v, currency)), format: String }));
+      series = chosen.map((one, i) => ({ name: f.shopName(one.shop), kind: 'line', colour: palette(i), values: over(one.gross.map(Number)), exact: one.gross.map((v) => f.money(v, currency)), format: String }));
     } else {
       const one = chosen[0];
       axes.y2 = f.short;
       series = [
         { name: 'Gross revenue', kind: 'bars', colour: '--c1', values: one.gross.map(Number), exact: one.gross.map((v) => f.money(v, currency)), format: String },
-        { name: 'Orders', kind: 'line', axis: 'y2', colour: '--c3', values: one.orders, format: f.count },
+        { name: 'Orders', kind: 'line', axis: 'y2', colour: '--c3', values: over(one.orders), format: f.count },
       ];
     }
     const figures = this.totals?.currencies.find((c) => c.currency === currency);

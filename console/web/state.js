@@ -59,5 +59,5 @@ export function span(state, now = Date.now()) {
 export function every(state) {
   if (state.refresh === 'off' || state.range === 'custom') return 0;
   if (state.refresh !== 'auto') return Number(state.refresh) * 1000;
-  return { '15m': 2000, '1h': 4000, '6h': 15000, '24h': 30000, '7d': 60000, '30d': 60000 }[state.range];
+  return { '15m': 3000, '1h': 5000, '6h': 15000, '24h': 30000, '7d': 60000, '30d': 60000 }[state.range];
 }

@@ -5,15 +5,15 @@ import * as f from './format.js';
 import { link } from './state.js';
 import { placeOf } from './events.js';
 
-const GOOD = ['done', 'handled', 'ok'];
-const QUIET = ['skipped', 'not_ready', 'dropped'];
+const GOOD = ['done'];
+const QUIET = ['skipped', 'waiting', 'dropped'];
 
 /** outcome is how an outcome is shown. */
 function outcome(word) {
-  const text = word.replaceAll('_', ' ').replaceAll('-', ' ');
+  const text = { dead_lettered: 'dead letter', retry: 'failed, tries again', redriven: 'sent back', dropped: 'given up for good' }[word] ?? word;
   if (GOOD.includes(word)) return ['good', text];
   if (QUIET.includes(word)) return ['idle', text];
-  if (/dead/.test(word)) return ['bad', text];
+  if (word === 'dead_lettered') return ['bad', text];
   return ['warn', text];
 }
 
@@ -67,11 +67,13 @@ export class StoryView {
     put(this.list, JSON.stringify([x.events, link(state)]), () => {
       const rows = [];
       let before = null;
+      let known = null; // the last event that told how the order stands
       for (const e of x.events) {
         const gap = before ? (new Date(e.received) - new Date(before.received)) / 1000 : 0;
         if (gap >= 60) rows.push(h('li', { class: 'gap' }, `${f.seconds(gap)} later`));
-        rows.push(this.item(e, before));
+        rows.push(this.item(e, known));
         before = e;
+        if (e.amount !== null) known = e;
       }
       return rows;
     });
@@ -94,18 +96,18 @@ export class StoryView {
     ];
   }
 
-  item(e, before) {
+  item(e, known) {
     const { state } = this.app;
-    const total = e.amount !== null && e.amount !== undefined ? f.money(e.amount, e.currency) : '';
-    const changed = before && total && before.amount !== null && before.amount !== e.amount;
-    const status = [e.financial_status, e.fulfillment_status].filter((w) => w && w !== before?.financial_status && w !== before?.fulfillment_status);
+    const tells = e.amount !== null && e.amount !== undefined;
+    const total = tells && e.amount !== known?.amount ? f.money(e.amount, e.currency) : '';
+    const status = tells ? ['financial_status', 'fulfillment_status'].filter((key) => e[key] && e[key] !== known?.[key]).map((key) => e[key]) : [];
     return h('li', { class: `event ${e.repeat ? 'repeat' : ''}` }, h('i', { class: `node d-${f.domain(e.shopify_topic)}`, 'aria-hidden': 'true' }),
       h('div', { class: 'what' },
         h('a', { href: link(state, { event: placeOf(e) }), title: 'Headers and body' }, f.happening(e.shopify_topic)),
         e.repeat ? h('span', { class: 'chip idle', title: 'The same webhook was delivered before' }, 'delivered again') : null,
         status.map((w) => h('span', { class: 'chip idle' }, w.replaceAll('_', ' '))),
-        total && (!before || changed) ? h('span', { class: 'amount' }, total) : null,
-        h('time', { datetime: e.received, title: f.absolute(e.received) }, `${f.dateTime(e.received)} · ${f.exact(e.received)}`)),
+        total ? h('span', { class: 'amount' }, total) : null,
+        h('time', { datetime: e.received, title: f.absolute(e.received) }, f.exact(e.received))),
       h('p', { class: 'trail' }, h('span', {}, e.shopify_topic), h('span', {}, `Shopify → receipt ${f.seconds(Math.max((new Date(e.received) - new Date(e.triggered)) / 1000, 0))}`),
         h('span', {}, `→ row ${f.seconds(Math.max((new Date(e.inserted) - new Date(e.received)) / 1000, 0))}`)),
       e.activity.length ? h('ul', { class: 'activity', 'aria-label': 'What services did' }, e.activity.map((a) => this.act(a, e))) : null);
@@ -114,7 +116,8 @@ export class StoryView {
   act(a, e) {
     const [level, word] = outcome(a.outcome);
     return h('li', {}, h('strong', {}, a.service), h('span', { class: `chip ${level}` }, word),
-      h('span', { class: 'say' }, a.note || (a.error ? '' : '')), a.error ? h('span', { class: 'error' }, a.error) : null,
-      h('small', {}, [a.attempt > 1 ? `attempt ${a.attempt}` : '', `took ${f.seconds(Math.max((new Date(a.finished) - new Date(a.started)) / 1000, 0))}`, `${f.seconds(Math.max((new Date(a.finished) - new Date(e.received)) / 1000, 0))} after receipt`].filter(Boolean).join(' · ')));
+      h('span', { class: 'say' }, a.note || (a.outcome === 'done' ? '' : (a.class ?? '').replaceAll('_', ' '))), a.error ? h('span', { class: 'error' }, a.error) : null,
+      h('small', {}, [a.attempt > 1 ? `attempt ${a.attempt}` : '', `took ${f.seconds(Math.max((new Date(a.finished) - new Date(a.started)) / 1000, 0))}`, `${f.seconds(Math.max((new Date(a.finished) - new Date(e.received)) / 1000, 0))} after receipt`,
+        f.unset(a.due) ? '' : `due ${f.ago(a.due)}`].filter(Boolean).join(' · ')));
   }
 }
