@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -41,6 +42,10 @@ func makeTopics(ctx context.Context, o *Options, seeds []string) error {
 	if err != nil {
 		return err
 	}
+	letters, err := schemas.GroupTopics(groupID, append(eventTopics(), schemas.ActivityTopic), false, options)
+	if err != nil {
+		return err
+	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...))
 	if err != nil {
 		return fmt.Errorf("connect to Kafka: %w", err)
@@ -48,7 +53,7 @@ func makeTopics(ctx context.Context, o *Options, seeds []string) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	plan, err := topicplan.Make(ctx, client, append(wanted, activity...))
+	plan, err := topicplan.Make(ctx, client, slices.Concat(wanted, activity, letters))
 	if err != nil {
 		return fmt.Errorf("compare topics: %w", err)
 	}

@@ -102,6 +102,9 @@ func execute(ctx context.Context, o Options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := r.proxy.Wait(ctx); err != nil {
+		return err
+	}
 	return r.judge(ctx)
 }
 
@@ -183,14 +186,14 @@ func (r *run) torment(ctx context.Context) error {
 func (r *run) settle(ctx context.Context) error {
 	r.proxy.Calm()
 	begin := time.Now()
+	if err := r.kafka.WaitInSync(ctx); err != nil {
+		return err
+	}
+	if err := witness(ctx, r.kafka.Brokers(), r.book); err != nil {
+		return err
+	}
 	bounded, cancel := context.WithTimeout(ctx, r.o.Drain)
 	defer cancel()
-	if err := r.kafka.WaitInSync(bounded); err != nil {
-		return err
-	}
-	if err := witness(bounded, r.kafka.Brokers(), r.book); err != nil {
-		return err
-	}
 	err := drained(bounded, r.kafka.Brokers(), r.book)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -200,7 +203,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	r.took.drain = time.Since(begin)
 	fmt.Fprintf(r.out, "drained in %v\n", r.took.drain.Round(100*time.Millisecond))
-	return r.proxy.Wait(bounded)
+	return nil
 }
 
 // judge compares what is in the tables with what must be, and reports.

@@ -96,16 +96,21 @@ func (s *Story) past() time.Time {
 	return s.begin.Add(time.Duration(s.dice.Int64N(int64(20 * 24 * time.Hour)))).Truncate(time.Second)
 }
 
-// later is some time after t, often none at all: versions that tie are the hard ones.
+// later is some time after t, often none at all: versions that tie are the hard ones. It ends some hours before the story began to
+// be told, so that what depends on the time of a look, as whether a checkout is abandoned, does not change during a run.
 func (s *Story) later(t time.Time) time.Time {
+	next := t
 	switch n := s.dice.IntN(10); {
 	case n < 2:
-		return t
 	case n < 8:
-		return t.Add(time.Duration(1+s.dice.IntN(600)) * time.Second)
+		next = t.Add(time.Duration(1+s.dice.IntN(600)) * time.Second)
 	default:
-		return t.Add(time.Duration(1+s.dice.IntN(30)) * time.Hour)
+		next = t.Add(time.Duration(1+s.dice.IntN(30)) * time.Hour)
 	}
+	if next.After(s.begin.Add(21*24*time.Hour - 3*time.Hour)) {
+		return t
+	}
+	return next
 }
 
 type inventoryBody struct {

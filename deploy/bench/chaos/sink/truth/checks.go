@@ -55,7 +55,10 @@ func Checks() []Check {
 		{
 			"first_orders", `SELECT shop, customer_id, order_id, toUnixTimestamp64Milli(created_at), currency FROM %.first_orders_current`, firstOrders,
 		},
-		{"events by topic", `SELECT shopify_topic, count() FROM %.events GROUP BY shopify_topic`, topics},
+		{
+			"events by minute, shop and topic",
+			`SELECT toUnixTimestamp(toStartOfMinute(received_time)), shop, shopify_topic, count() FROM %.events GROUP BY toStartOfMinute(received_time), shop, shopify_topic`, minutes,
+		},
 	}, aggregates()...)
 }
 
@@ -251,9 +254,9 @@ func firstOrders(m *Models) (rows []string) {
 	return rows
 }
 
-func topics(m *Models) (rows []string) {
-	for topic, n := range m.topics {
-		rows = append(rows, tabs(topic, n))
+func minutes(m *Models) (rows []string) {
+	for row, n := range m.minutes {
+		rows = append(rows, tabs(row, n))
 	}
 	return rows
 }

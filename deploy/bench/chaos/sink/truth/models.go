@@ -81,14 +81,14 @@ type Models struct {
 	customers   table[customerBody]
 	levels      table[levelBody]
 	firsts      map[key]first
-	topics      map[string]int // records by Shopify's topic
+	minutes     map[string]int // records by the minute in which they were received, shop and Shopify's topic
 }
 
 func newModels() *Models {
 	return &Models{
 		deleted: map[string]map[key]int64{}, orders: table[orderBody]{}, refunds: table[refund]{}, fulfilments: table[fulfilmentBody]{},
 		checkouts: table[checkoutBody]{}, products: table[productBody]{}, customers: table[customerBody]{}, levels: table[levelBody]{},
-		firsts: map[key]first{}, topics: map[string]int{},
+		firsts: map[key]first{}, minutes: map[string]int{},
 	}
 }
 
@@ -96,7 +96,7 @@ func id(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // add reads one record into the models. A body that cannot be read is an error of this test: the story makes none.
 func (m *Models) add(r *record) error {
-	m.topics[r.event.Topic]++
+	m.minutes[tabs(r.event.Received.Unix()/60*60, r.event.Shop, r.event.Topic)]++
 	entity, action, _ := strings.Cut(r.event.Topic, "/")
 	if action == "delete" {
 		m.delete(r, strings.TrimSuffix(entity, "s"))
