@@ -56,7 +56,7 @@ func (a *app) openDesk(ctx context.Context, cfg config.Config, groupID string, s
 		}
 	}
 	for _, g := range groups {
-		b, err := deadletter.Open(ctx, options, g, deadletter.Options{Progress: d.bar.show})
+		b, err := deadletter.Open(ctx, options, g, deadletter.Options{Progress: d.bar.show, NoWayBack: g == cfg.Analytics.Group})
 		if err != nil {
 			d.close()
 			return nil, err

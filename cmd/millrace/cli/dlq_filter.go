@@ -26,7 +26,7 @@ type filterFlags struct {
 func (f *filterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.service, "service", "", "only of this `service` of millrace: "+strings.Join(config.Services(), ", ")+"; not needed where there is only one")
+	flags.StringVar(&f.service, "service", "", "only of this `service` of millrace: "+strings.Join(letterServices(), ", ")+"; not needed where there is only one")
 	flags.StringVar(&f.group, "group", "", "only of this consumer `group`, for services of your own; --service has that of its settings")
 	flags.StringSliceVar(&f.chosen.Topics, "topic", nil, "only of this Kafka `topic`; this and the following may have several words, with commas or repeated")
 	flags.StringSliceVar(&f.chosen.ShopifyTopics, "shopify-topic", nil, "only of this Shopify `topic`, e.g. orders/create")
@@ -36,7 +36,7 @@ func (f *filterFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "only if the last failure was at this `time` or later: 2h or 3d ago, 2026-11-23, 2026-11-23T10:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only if the last failure was before this `time`")
 	flags.StringSliceVar(&f.ids, "id", nil, "only this `id`: shopify.orders/5@1234")
-	complete(cmd, "service", config.Services()...)
+	complete(cmd, "service", letterServices()...)
 	complete(cmd, "class", schemas.ErrorClasses()...)
 	complete(cmd, "topic", kafkaTopics()...)
 	complete(cmd, "shopify-topic", shopifyTopics()...)
@@ -45,6 +45,12 @@ func (f *filterFlags) register(cmd *cobra.Command) {
 		return groupsFor(cmd.Context(), f.settings), cobra.ShellCompDirectiveNoFileComp
 	})
 }
+
+// analyticsService is the name of the service that fills ClickHouse, as of its section.
+const analyticsService = "analytics"
+
+// letterServices are the services that can have dead letters.
+func letterServices() []string { return append([]string{analyticsService}, config.Services()...) }
 
 func kafkaTopics() []string {
 	var topics []string
@@ -72,12 +78,15 @@ func (f *filterFlags) groupID(cfg *config.Config) (string, error) {
 	if f.group != "" {
 		return "", fmt.Errorf("%w: --service and --group are two ways to say the same, give one", errUsage)
 	}
+	if f.service == analyticsService {
+		return cfg.Analytics.Group, nil
+	}
 	for _, k := range keyedServices() {
 		if k.name == f.service {
 			return k.config(cfg).Member.Group, nil
 		}
 	}
-	return "", fmt.Errorf("%w: %q is no service of millrace, there are %s; --group takes any consumer group", errUsage, f.service, strings.Join(config.Services(), ", "))
+	return "", fmt.Errorf("%w: %q is no service of millrace, there are %s; --group takes any consumer group", errUsage, f.service, strings.Join(letterServices(), ", "))
 }
 
 // filter returns the filter; ids are those of the arguments and of --id.

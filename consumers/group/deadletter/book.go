@@ -27,7 +27,12 @@ type Options struct {
 	// Progress is called about ten times a second while a call reads or writes for long, with what it is at and how far. Calls do
 	// not overlap. nil: never.
 	Progress func(stage string, done, total int64)
+	// NoWayBack says that the group puts nothing off and takes nothing back: it has no retry topics. Its letters can be dropped.
+	NoWayBack bool
 }
+
+// ErrNoWayBack is returned, wrapped, by Redrive for a group with Options.NoWayBack.
+var ErrNoWayBack = errors.New("the group takes no dead letter back: what it could not store stays in its source topic and here; drop the letter when it is dealt with")
 
 // Stages of Options.Progress.
 const (

@@ -63,7 +63,7 @@ func (b *Book) Drop(ctx context.Context, s *Selection, w Work) (Result, error) {
 }
 
 func (b *Book) settle(ctx context.Context, s *Selection, w Work, action Action) (Result, error) {
-	if err := b.retryTopics(s); err != nil {
+	if err := b.retryTopics(s, action); err != nil {
 		return Result{}, err
 	}
 	run := &settler{b: b, s: s, w: w, action: action, out: writer{b: b}, stuck: map[string]bool{}, limit: rate.NewLimiter(rate.Inf, 0)}
@@ -92,7 +92,13 @@ func (b *Book) settle(ctx context.Context, s *Selection, w Work, action Action) 
 }
 
 // retryTopics checks that every letter has a place to go to.
-func (b *Book) retryTopics(s *Selection) error {
+func (b *Book) retryTopics(s *Selection, action Action) error {
+	if b.o.NoWayBack {
+		if action == ActionRedrive {
+			return fmt.Errorf("redrive letters of %s: %w", b.group, ErrNoWayBack)
+		}
+		return nil
+	}
 	for _, src := range b.sources {
 		for _, p := range s.parts {
 			if p.topic == src.topic && len(p.entries) > 0 && p.partition >= src.retry {
@@ -244,7 +250,11 @@ func (r *settler) attempt(ctx context.Context, items []item) error {
 	r.stamp = formatTime(time.Now())
 	records := make([]*kgo.Record, 0, 2*len(items))
 	for _, it := range items {
-		records = append(records, r.action.records(it.letter, r.w.By, r.stamp)...)
+		both := r.action.records(it.letter, r.w.By, r.stamp)
+		if r.b.o.NoWayBack {
+			both = both[1:] // nobody would read the first
+		}
+		records = append(records, both...)
 	}
 	return r.out.write(ctx, records)
 }

@@ -427,3 +427,30 @@ func TestACommitWhoseAnswerIsLostIsLookedUp(t *testing.T) {
 		w.once(40)
 	})
 }
+
+// The sink of analytics has dead letters and no retry topics.
+func TestALetterOfAGroupWithoutAWayBackCanBeDroppedAndNotRedriven(t *testing.T) {
+	w := newWorld(t)
+	l := letter{partition: 2, offset: 7, order: 1, value: []byte("{}")}
+	w.write(l.record())
+	b := w.book(deadletter.Options{NoWayBack: true})
+	s := w.choose(b, deadletter.Filter{})
+	if result, err := b.Redrive(t.Context(), s, deadletter.Work{By: "ann@desk"}); !errors.Is(err, deadletter.ErrNoWayBack) || result != (deadletter.Result{}) {
+		t.Errorf("Redrive gave %+v, %v; want ErrNoWayBack", result, err)
+	}
+	if place, err := b.Place(t.Context(), deadletter.Letter{ID: l.id(), Key: []byte("k")}); err != nil || place != (deadletter.Place{}) {
+		t.Errorf("Place gave %+v, %v", place, err)
+	}
+	if q, err := b.Waiting(t.Context(), deadletter.Filter{}); err != nil || q.Len() != 0 || q.Parked() != 0 {
+		t.Errorf("Waiting gave %+v, %v", q, err)
+	}
+	if result, err := b.Drop(t.Context(), s, deadletter.Work{By: "ann@desk"}); err != nil || result != (deadletter.Result{Settled: 1}) {
+		t.Errorf("Drop gave %+v, %v", result, err)
+	}
+	if left := w.choose(b, deadletter.Filter{}); left.Len() != 0 {
+		t.Errorf("%d letters are open after the drop", left.Len())
+	}
+	if waiting := w.committed(retry)[2]; len(waiting) != 0 {
+		t.Errorf("the retry topic, which nobody reads, has %v", waiting)
+	}
+}
