@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,16 +31,23 @@ func (f *finding) add(format string, args ...any) {
 // rows are the findings about the rows of events, record by record.
 type rows struct{ lost, twice, foreign, altered finding }
 
-// compareEvents holds every row of events against the book. The ranges of offsets that lost rows fall into tell batches from odd rows.
-func compareEvents(ctx context.Context, a *asker, book *truth.Book) (*rows, error) {
-	r := &rows{
+func newRows() *rows {
+	return &rows{
 		lost: finding{name: "events: rows lost"}, twice: finding{name: "events: rows twice"},
 		foreign: finding{name: "events: rows of no committed record"}, altered: finding{name: "events: rows that differ from their record"},
 	}
+}
+
+// compareEvents holds every row of events against the book.
+func compareEvents(ctx context.Context, a *asker, book *truth.Book) (*rows, error) {
+	r := newRows()
 	for _, at := range book.Places() {
-		if err := r.partition(ctx, a, book, at); err != nil {
+		w := r.walk(at, book.Entries(at), func(e truth.Entry) string { return book.Sum(e.Event).SQL() })
+		query := fmt.Sprintf("SELECT _offset, %s FROM %%.events WHERE _topic = '%s' AND _partition = %d ORDER BY _offset", truth.SumSQL, at.Topic, at.Partition)
+		if err := a.lines(ctx, query, w.row); err != nil {
 			return nil, err
 		}
+		w.end()
 	}
 	count, err := a.one(ctx, "SELECT count() FROM %.events")
 	if err != nil {
@@ -54,40 +62,55 @@ func compareEvents(ctx context.Context, a *asker, book *truth.Book) (*rows, erro
 	return r, nil
 }
 
-func (r *rows) partition(ctx context.Context, a *asker, book *truth.Book, at truth.Place) error {
-	want := book.Entries(at)
-	i, last := 0, int64(-1)
-	lose := func(until int64) {
-		for ; i < len(want) && want[i].Offset < until; i++ {
-			r.lost.add("%s/%d@%d", at.Topic, at.Partition, want[i].Offset)
-		}
-	}
-	query := fmt.Sprintf("SELECT _offset, %s FROM %%.events WHERE _topic = '%s' AND _partition = %d ORDER BY _offset", truth.SumSQL, at.Topic, at.Partition)
-	err := a.lines(ctx, query, func(line string) error {
-		text, sum, ok := strings.Cut(line, "\t")
-		offset, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || !ok {
-			return fmt.Errorf("read events: %.300q", line)
-		}
-		if offset == last {
-			r.twice.add("%s/%d@%d", at.Topic, at.Partition, offset)
-			return nil
-		}
-		last = offset
-		lose(offset)
-		if i == len(want) || want[i].Offset != offset {
-			r.foreign.add("%s/%d@%d", at.Topic, at.Partition, offset)
-			return nil
-		}
-		if book.Sum(want[i].Event).SQL() != sum {
-			r.altered.add("%s/%d@%d", at.Topic, at.Partition, offset)
-		}
-		i++
-		return nil
-	})
-	lose(1 << 62)
-	return err
+// walk goes through a partition's rows and records side by side, both in the order of their offsets.
+type walk struct {
+	rows *rows
+	at   truth.Place
+	want []truth.Entry
+	sum  func(truth.Entry) string
+	next int   // of want
+	last int64 // offset of the row before
 }
+
+func (r *rows) walk(at truth.Place, want []truth.Entry, sum func(truth.Entry) string) *walk {
+	return &walk{rows: r, at: at, want: want, sum: sum, last: -1}
+}
+
+func (w *walk) name(offset int64) string {
+	return fmt.Sprintf("%s/%d@%d", w.at.Topic, w.at.Partition, offset)
+}
+
+func (w *walk) row(line string) error {
+	text, sum, ok := strings.Cut(line, "\t")
+	offset, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !ok {
+		return fmt.Errorf("read events: %.300q", line)
+	}
+	if offset == w.last {
+		w.rows.twice.add("%s", w.name(offset))
+		return nil
+	}
+	w.last = offset
+	w.loseUntil(offset)
+	if w.next == len(w.want) || w.want[w.next].Offset != offset {
+		w.rows.foreign.add("%s", w.name(offset))
+		return nil
+	}
+	if w.sum(w.want[w.next]) != sum {
+		w.rows.altered.add("%s", w.name(offset))
+	}
+	w.next++
+	return nil
+}
+
+func (w *walk) loseUntil(offset int64) {
+	for ; w.next < len(w.want) && w.want[w.next].Offset < offset; w.next++ {
+		w.rows.lost.add("%s", w.name(w.want[w.next].Offset))
+	}
+}
+
+// end is called after the last row.
+func (w *walk) end() { w.loseUntil(math.MaxInt64) }
 
 // compare asks one question and holds the answer against what the book makes of it.
 func compare(ctx context.Context, a *asker, book *truth.Book, c truth.Check) (*finding, error) {

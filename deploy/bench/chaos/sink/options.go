@@ -24,6 +24,7 @@ type Options struct {
 	Partitions int
 	Sinks      int
 	Session    time.Duration
+	Insert     time.Duration
 	Aborted    float64
 	Duplicates float64
 	Disorder   float64
@@ -52,6 +53,7 @@ func parse(args []string, out io.Writer) (Options, error) {
 	f.IntVar(&o.Partitions, "partitions", 4, "partitions of each topic")
 	f.IntVar(&o.Sinks, "sinks", 3, "sink processes, 2 to 8")
 	f.DurationVar(&o.Session, "session", 3*time.Second, "session timeout of the sinks")
+	f.DurationVar(&o.Insert, "insert-timeout", 8*time.Second, "deadline of an insert of the sinks; a busy machine needs more")
 	f.Float64Var(&o.Aborted, "aborted", 0.12, "share of the transactions that are aborted")
 	f.Float64Var(&o.Duplicates, "duplicates", 0.05, "share of the events that come twice")
 	f.Float64Var(&o.Disorder, "disorder", 0.05, "share of the events that come late")
@@ -108,7 +110,7 @@ const groupID = "chaos-analytics"
 func (o *Options) config() analytics.Config {
 	c := analytics.DefaultConfig()
 	c.Group, c.SessionTimeout, c.CommitTimeout, c.StopGrace = groupID, o.Session, 3*time.Second, 4*time.Second
-	c.InsertTimeout, c.RetryBackoffMax = 6*time.Second, time.Second
+	c.InsertTimeout, c.RetryBackoffMax = o.Insert, time.Second
 	c.InsertsPerSecond = 4
 	c.BatchLinger = time.Second
 	return c
