@@ -137,7 +137,7 @@ func (r *Reports) Event(ctx context.Context, p Place, near Entity) (EventDetail,
 			values = append(values, bound("kind", near.Kind), bound("id", near.ID))
 		}
 	}
-	err := r.each(ctx, `SELECT `+eventColumns+`, type, content_type, event_id, api_version, partition_key, trace_parent, substringUTF8(body, 1, {most:UInt32})
+	err := r.each(ctx, `SELECT `+eventColumns+`, type, content_type, event_id, api_version, partition_key, trace_parent, substring(body, 1, {most:UInt32})
 			FROM %.events WHERE _topic = {topic:String} AND _partition = {partition:UInt32} AND _offset = {offset:UInt64}`+where+` LIMIT 1`,
 		values, func(rows driver.Rows) error {
 			found = true
@@ -149,7 +149,9 @@ func (r *Reports) Event(ctx context.Context, p Place, near Entity) (EventDetail,
 	if !found {
 		return e, fmt.Errorf("%w: no event is stored for %s partition %d offset %d", ErrNotFound, p.Topic, p.Partition, p.Offset)
 	}
-	e.Truncated = uint64(len(e.Body)) < e.BodyBytes
+	if e.Truncated = uint64(len(e.Body)) < e.BodyBytes; e.Truncated {
+		e.Body = strings.ToValidUTF8(e.Body, "") // the cut may be in the middle of a character
+	}
 	return e, nil
 }
 
