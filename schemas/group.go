@@ -110,20 +110,34 @@ func GroupTopics(group string, topics []string, state bool, o PlanOptions) ([]To
 	}
 	var plan []TopicSpec
 	for _, t := range topics {
-		add := func(name string, configs map[string]string) {
-			c := topicConfigs(o, RetentionForever)
-			c["max.message.bytes"] = strconv.Itoa(MaxMessageBytes + DeadLetterRoomBytes)
-			maps.Copy(c, configs)
-			plan = append(plan, TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: c})
-		}
 		// A waiting event must never expire, however long it waits: compaction removes what is settled, and segments are rolled
 		// early so that it can.
 		compacted := map[string]string{"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
-		add(RetryTopic(t, group), compacted)
-		add(DeadLetterTopic(t, group), nil) // kept until a person removes them: no event is lost
+		plan = append(plan, groupTopic(RetryTopic(t, group), o, compacted), groupTopic(DeadLetterTopic(t, group), o, nil))
 		if state {
-			add(StateTopic(t, group), compacted)
+			plan = append(plan, groupTopic(StateTopic(t, group), o, compacted))
 		}
 	}
 	return plan, nil
+}
+
+// DeadLetterTopics returns the topics of a group that has dead letters alone, as the sink of analytics: it keeps what it cannot do yet
+// where it is, so nothing waits elsewhere. The error is that of PlanOptions.Validate.
+func DeadLetterTopics(group string, topics []string, o PlanOptions) ([]TopicSpec, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("plan topics of group %s: %w", group, err)
+	}
+	var plan []TopicSpec
+	for _, t := range topics {
+		plan = append(plan, groupTopic(DeadLetterTopic(t, group), o, nil))
+	}
+	return plan, nil
+}
+
+// groupTopic is kept until a person removes what is in it, unless configs say otherwise: no event is lost.
+func groupTopic(name string, o PlanOptions, configs map[string]string) TopicSpec {
+	c := topicConfigs(o, RetentionForever)
+	c["max.message.bytes"] = strconv.Itoa(MaxMessageBytes + DeadLetterRoomBytes)
+	maps.Copy(c, configs)
+	return TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: c}
 }

@@ -51,6 +51,14 @@ func TestGroupTopicsStandBesideTheirSource(t *testing.T) {
 			t.Errorf("state %v (-want +got):\n%s", state, diff)
 		}
 	}
+	only, err := schemas.DeadLetterTopics("inventory", []string{"shopify.orders", "shopify.inventory"}, o)
+	plan, _ := schemas.GroupTopics("inventory", []string{"shopify.orders", "shopify.inventory"}, false, o)
+	if diff := cmp.Diff([]schemas.TopicSpec{plan[1], plan[3]}, only); diff != "" || err != nil {
+		t.Errorf("dead-letter topics alone, error %v (-want +got):\n%s", err, diff)
+	}
+	if _, err := schemas.DeadLetterTopics("inventory", nil, schemas.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "inventory") {
+		t.Errorf("bad options gave %v, want an error that names the group", err)
+	}
 	if _, err := schemas.GroupTopics("inventory", []string{"shopify.orders"}, true, schemas.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "inventory") {
 		t.Errorf("bad options gave %v, want an error that names the group", err)
 	}

@@ -52,7 +52,7 @@ Orders and revenue per shop, from another terminal:
 A webhook of your own, signed as Shopify signs:
 
   SECRET={{if .SecretFile}}$(cat {{quote .SecretFile}}){{else}}'the secret that you gave'{{end}}
-  BODY='{"id":820982911946154508,"name":"#1001","currency":"EUR","total_price":"12.50","updated_at":"2026-11-23T10:00:00Z"}'
+  BODY='{"id":820982911946154508,"name":"#1001","currency":"EUR","total_price":"12.50","created_at":"2026-11-23T10:00:00Z","updated_at":"2026-11-23T10:00:00Z"}'
   curl -i {{.Webhooks}} -H 'Content-Type: application/json' \
     -H 'X-Shopify-Topic: orders/create' -H 'X-Shopify-Shop-Domain: acme.myshopify.com' \
     -H "X-Shopify-Webhook-Id: $(date +%s)" \

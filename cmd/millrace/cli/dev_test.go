@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,7 @@ func (e *everything) await(what string, look func() (string, bool), want string)
 }
 
 func order(id int, total string) string {
-	return fmt.Sprintf(`{"id":%d,"name":"#%d","currency":"EUR","total_price":"%s","updated_at":"2026-11-23T10:00:00Z"}`, id, id, total)
+	return fmt.Sprintf(`{"id":%d,"name":"#%d","currency":"EUR","total_price":"%s","created_at":"2026-11-23T10:00:00Z","updated_at":"2026-11-23T10:00:00Z"}`, id, id, total)
 }
 
 func TestDevBringsWebhooksToClickHouseAndKeepsThemAcrossARestart(t *testing.T) {
@@ -272,25 +273,32 @@ func operate(e *everything) func(*testing.T) {
 			t.Errorf("topics check = %d, want 0:\n%s%s", r.code, r.stdout, r.stderr)
 		}
 		house := []string{"--clickhouse-url", e.clickHouse, "--clickhouse-database", "other"}
+		consume := []string{"consume", "analytics", "--analytics-group", "other", "--admin-listen", ""}
 		steps := []struct {
 			args []string
 			code int
 			says string
 		}{
 			{[]string{"clickhouse", "status"}, cli.ExitDifferences, "pending"},
-			{[]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, cli.ExitFailure, "schema is not up to date"},
+			{slices.Concat(consume, kafka), cli.ExitFailure, "shopify.orders.other.dlq"},
+			{slices.Concat([]string{"MILLRACE_ANALYTICS_GROUP=other", "topics", "apply"}, kafka), cli.ExitOK, "shopify.orders.other.dlq"},
+			{slices.Concat(consume, kafka), cli.ExitFailure, "schema is not up to date"},
 			{[]string{"clickhouse", "migrate"}, cli.ExitOK, "up to date"},
 			{[]string{"clickhouse", "migrate"}, cli.ExitOK, "0 migrations applied"},
 			{[]string{"clickhouse", "status"}, cli.ExitOK, "events"},
 		}
 		for _, s := range steps {
-			r := program(t.Context(), append(s.args, house...)...)
+			args := s.args
+			if !slices.Contains(args, "topics") {
+				args = append(slices.Clone(args), house...)
+			}
+			r := program(t.Context(), args...)
 			if r.code != s.code || !strings.Contains(r.stdout+r.stderr, s.says) {
 				t.Errorf("millrace %v = %d, want %d and %q:\n%s%s", s.args, r.code, s.code, s.says, r.stdout, r.stderr)
 			}
 		}
 		// The consumer as a process of its own fills the other database with what is in Kafka already.
-		consumer := start(t, append([]string{"consume", "analytics", "--kafka-brokers", e.kafka, "--analytics-group", "other", "--admin-listen", ""}, house...)...)
+		consumer := start(t, slices.Concat(consume, kafka, house)...)
 		e.awaitQuery("SELECT count() FROM other.events", "21")
 		if code, took := consumer.stopped(); code != cli.ExitOK || took > 10*time.Second {
 			t.Errorf("stop of consume analytics = %d after %v, want 0 within 10s:\n%s", code, took, consumer.stderr)

@@ -73,14 +73,14 @@ func (a *app) consumeAnalytics() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analytics",
 		Short: "Bring every event from Kafka into ClickHouse",
-		Long: "Read all domain topics as one consumer group and insert every event into ClickHouse. Offsets are committed after the\n" +
-			"insert; while ClickHouse is away it waits and nothing is skipped. The tables must be up to date: see\n" +
+		Long: "Read all domain topics, and what the services did, as one consumer group and insert every record into ClickHouse. Offsets\n" +
+			"are committed after the insert; while ClickHouse is away it waits and nothing is skipped. The tables must be up to date: see\n" +
 			"`millrace clickhouse migrate`. Run as many as you like: they share the partitions.",
 		Example: "  millrace consume analytics --config millrace.yaml\n" +
 			"  millrace consume analytics --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123 --admin-listen 127.0.0.1:9465",
 		Args: cobra.NoArgs,
 	}
-	s := a.use(cmd, []string{"kafka", "clickhouse", "analytics", "admin", "log"}, nil, nil)
+	s := a.use(cmd, []string{"kafka", "topics", "clickhouse", "analytics", "admin", "log"}, nil, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		l, err := s.checked()
 		if err != nil {
@@ -96,7 +96,16 @@ func (a *app) consumeAnalytics() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return svc.run(cmd.Context(), db.Ping, nil, supervise.Component{Name: "analytics", Run: sink.Run})
+		return svc.run(cmd.Context(), db.Ping, nil,
+			supervise.Component{Name: "topics", Prepare: func(ctx context.Context) error {
+				wanted, err := analyticsTopics(svc.cfg)
+				if err != nil {
+					return err
+				}
+				return awaitTopics(ctx, svc.cfg, svc.log, svc.ready.waiting, wanted)
+			}},
+			supervise.Component{Name: "analytics", Run: sink.Run},
+		)
 	}
 	return cmd
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"millrace/cmd/millrace/config"
 	"millrace/cmd/millrace/supervise"
+	"millrace/consumers/analytics"
 	consumer "millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
@@ -127,9 +129,9 @@ func (m *clientsMetrics) OnNewClient(cl *kgo.Client) { m.once.Do(func() { m.Metr
 // OnClientClosed implements kgo.HookClientClosed.
 func (m *clientsMetrics) OnClientClosed(*kgo.Client) {}
 
-// allTopics is the plan of everything: the domains, and what each service needs beside them.
+// allTopics is the plan of everything: the domains, what services did, and what each service needs beside them.
 func allTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
-	wanted, err := schemas.TopicPlan(cfg.Topics)
+	wanted, err := analyticsTopics(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +143,23 @@ func allTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
 		wanted = append(wanted, own...)
 	}
 	return wanted, nil
+}
+
+// analyticsTopics are those that the sink reads or writes.
+func analyticsTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
+	if cfg.Analytics.Group == "" {
+		return nil, errors.New("analytics.group must not be empty: topics are named after it")
+	}
+	domains, err := schemas.TopicPlan(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	activity, err := schemas.ActivityTopics(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := schemas.DeadLetterTopics(cfg.Analytics.Group, analytics.Topics(), cfg.Topics)
+	return slices.Concat(domains, activity, letters), err
 }
 
 // serviceTopics are those that one service reads or writes.

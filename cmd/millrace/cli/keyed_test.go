@@ -310,8 +310,11 @@ func TestTheTopicsOfTheServicesFollowTheirGroups(t *testing.T) {
 			t.Errorf("topics plan = %d, want %s:\n%s%s", r.code, want, r.stdout, r.stderr)
 		}
 	}
-	if n := strings.Count(r.stdout, "shopify."); n != 7+2*3 {
-		t.Errorf("the plan names %d topics, want 7 of the domains and 3 of each service:\n%s", n, r.stdout)
+	if n := strings.Count(r.stdout, "shopify."); n != 7+6+2*3 {
+		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each service:\n%s", n, r.stdout)
+	}
+	if n := strings.Count(r.stdout, "millrace.activity"); n != 2 {
+		t.Errorf("the plan names %d topics of activity, want it and its dead letters:\n%s", n, r.stdout)
 	}
 	r = program(t.Context(), append([]string{"MILLRACE_NOTIFICATIONS_CONSUMER_GROUP=", "topics", "plan"}, kafka...)...)
 	if r.code != cli.ExitOK { // an empty variable is unset
