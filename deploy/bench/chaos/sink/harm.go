@@ -3,8 +3,8 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -250,7 +250,7 @@ func (t *tormentor) onBroker(ctx context.Context, dice *rand.Rand) {
 	}
 	i := dice.IntN(brokers)
 	err := t.kafka.Kill(i) //nolint:contextcheck // a kill is not given up half way
-	t.record.harm(harmBroker, fmt.Sprint(i))
+	t.record.harm(harmBroker, strconv.Itoa(i))
 	_ = pause(ctx, time.Second+upTo(dice, 3*time.Second))
 	err = errors.Join(err, t.kafka.Restart(ctx, i), t.kafka.WaitInSync(ctx))
 	if err != nil && ctx.Err() == nil {

@@ -52,7 +52,7 @@ func runMember(ctx context.Context, spec *memberSpec) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer db.Close()
-	sink, err := analytics.New(spec.Config, analytics.Deps{
+	sink, err := analytics.New(spec.Config, analytics.Deps{ //nolint:contextcheck // New starts nothing
 		Kafka:      []kgo.Opt{kgo.SeedBrokers(spec.Seeds...), kgo.ClientID(spec.Process)},
 		ClickHouse: db, Logger: logger, Registerer: prometheus.NewRegistry(), SkipReadBack: spec.SkipReadBack,
 	})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -275,27 +276,32 @@ func cut(w http.ResponseWriter, last []byte) {
 	_ = conn.Close()
 }
 
-// pass sends the request on and gives the answer back, or does with it what answer says.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, body []byte, answer func(http.ResponseWriter, []byte)) {
-	resp, content, err := p.forward(r, body)
+// pass sends the request on and gives the answer back, or does what is said instead.
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, body []byte, instead func(http.ResponseWriter, []byte)) {
+	got, err := p.forward(r, body)
 	switch {
-	case answer != nil:
-		answer(w, nil)
+	case instead != nil:
+		instead(w, nil)
 	case err != nil:
 		cut(w, nil) // as the engine did with ours
 	default:
-		for k, values := range resp.Header {
-			w.Header()[k] = values
-		}
-		w.WriteHeader(resp.StatusCode)
-		_, _ = w.Write(content)
+		maps.Copy(w.Header(), got.header)
+		w.WriteHeader(got.status)
+		_, _ = w.Write(got.content)
 	}
 }
 
 // forwardWithin is longer than any statement may take.
 const forwardWithin = 2 * time.Minute
 
-func (p *Proxy) forward(r *http.Request, body []byte) (*http.Response, []byte, error) {
+// answer is what the engine said.
+type answer struct {
+	status  int
+	header  http.Header
+	content []byte
+}
+
+func (p *Proxy) forward(r *http.Request, body []byte) (*answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), forwardWithin)
 	defer cancel()
 	req := r.Clone(ctx)
@@ -308,16 +314,16 @@ func (p *Proxy) forward(r *http.Request, body []byte) (*http.Response, []byte, e
 		p.underWay.Add(1)
 		defer p.underWay.Add(-1)
 	}
-	resp, err := p.client.Do(req)
+	resp, err := p.client.Do(req) //nolint:gosec // to the engine, whatever the sink asked for
 	if err != nil {
-		return nil, nil, fmt.Errorf("forward: %w", err)
+		return nil, fmt.Errorf("forward: %w", err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("forward: %w", err)
+		return nil, fmt.Errorf("forward: %w", err)
 	}
-	return resp, content, nil
+	return &answer{status: resp.StatusCode, header: resp.Header, content: content}, nil
 }
 
 // half sends the head and a part of the body and hangs up.
@@ -329,7 +335,7 @@ func (p *Proxy) half(r *http.Request, body []byte) {
 	req.ContentLength = int64(len(body))
 	req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), failing{}))
 	req.TransferEncoding, req.GetBody = nil, nil
-	resp, err := p.client.Do(req)
+	resp, err := p.client.Do(req) //nolint:gosec // to the engine, whatever the sink asked for
 	if err == nil {
 		_ = resp.Body.Close()
 	}
