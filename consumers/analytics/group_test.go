@@ -80,11 +80,11 @@ func TestTwoMembersShareTheWorkThroughRebalancesAndLoseNothing(t *testing.T) {
 			}
 		}()
 		first := w.start(cfg, st)
-		eventually(t, "the first member's assignment", func() bool { return len(first.owned()) == 24 })
+		eventually(t, "the first member's assignment", func() bool { return len(first.owned()) == 4*len(Topics()) })
 		second := w.start(cfg, st)
-		eventually(t, "an even share", func() bool { return len(first.owned()) == 12 && len(second.owned()) == 12 })
+		eventually(t, "an even share", func() bool { return len(first.owned()) == 2*len(Topics()) && len(second.owned()) == 2*len(Topics()) })
 		mustStop(t, first)
-		eventually(t, "all of it for the second", func() bool { return len(second.owned()) == 24 })
+		eventually(t, "all of it for the second", func() bool { return len(second.owned()) == 4*len(Topics()) })
 		<-produced
 		for p := range int32(4) {
 			eventually(t, "all committed", func() bool { return w.committed(p) == 400 })
@@ -342,7 +342,7 @@ func TestManyQuietPartitionsShareTheInsertRate(t *testing.T) {
 		cfg.InsertsPerSecond, cfg.BatchLinger = 4, 100*time.Millisecond
 		st := &fakeStore{}
 		s := w.start(cfg, st)
-		eventually(t, "assignment", func() bool { return len(s.owned()) == 144 })
+		eventually(t, "assignment", func() bool { return len(s.owned()) == 24*len(Topics()) })
 		begin := time.Now()
 		for n := range 100 {
 			for p := range int32(24) {
