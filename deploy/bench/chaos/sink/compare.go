@@ -121,7 +121,7 @@ func compare(ctx context.Context, a *asker, book *truth.Book, c truth.Check) (*f
 	}); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	want := c.Rows(book.Models)
+	want := c.Rows(book)
 	f := &finding{name: c.Name, compared: len(want)}
 	differ(f, got, want)
 	return f, nil

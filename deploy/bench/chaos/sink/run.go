@@ -223,7 +223,8 @@ func (r *run) judge(ctx context.Context) error {
 	for _, check := range truth.Checks() {
 		f, err := compare(ctx, r.asker, r.book, check)
 		if err != nil {
-			return err
+			r.record.fault("%v", err)
+			continue
 		}
 		findings = append(findings, f)
 	}

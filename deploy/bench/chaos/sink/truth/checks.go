@@ -11,12 +11,28 @@ import (
 type Check struct {
 	Name string
 	SQL  string
-	Rows func(*Models) []string
+	Rows func(*Book) []string
 }
 
-// Checks are all read models, and what is added up from them.
+// Checks are all read models, and what is added up from them and from events.
 func Checks() []Check {
-	return append([]Check{
+	all := []Check{{
+		"repeated deliveries", `SELECT deliveries, count() FROM %.repeated_deliveries(since = '2000-01-01 00:00:00', until = '2099-01-01 00:00:00') GROUP BY deliveries`, repeats,
+	}}
+	for _, c := range append(models(), aggregates()...) {
+		all = append(all, Check{c.name, c.sql, func(b *Book) []string { return c.rows(b.Models) }})
+	}
+	return all
+}
+
+// modelCheck is a check of which the models know enough.
+type modelCheck struct {
+	name, sql string
+	rows      func(*Models) []string
+}
+
+func models() []modelCheck {
+	return []modelCheck{
 		{"deletions", `SELECT kind, shop, entity_id, toUnixTimestamp64Nano(deleted_at) FROM %.deletions FINAL`, deletions},
 		{
 			"orders", `SELECT shop, order_id, toUnixTimestamp64Milli(created_at), toUnixTimestamp64Milli(updated_at), toUnixTimestamp64Milli(cancelled_at),
@@ -56,10 +72,9 @@ func Checks() []Check {
 			"first_orders", `SELECT shop, customer_id, order_id, toUnixTimestamp64Milli(created_at), currency FROM %.first_orders_current`, firstOrders,
 		},
 		{
-			"events by minute, shop and topic",
-			`SELECT toUnixTimestamp(toStartOfMinute(received_time)), shop, shopify_topic, count() FROM %.events GROUP BY toStartOfMinute(received_time), shop, shopify_topic`, minutes,
+			"events by minute", `SELECT toUnixTimestamp(minute), shopify_topic, events, bytes, delivery_ms, delivery_max_ms FROM %.events_by_minute`, minutes,
 		},
-	}, aggregates()...)
+	}
 }
 
 // sourceSQL is the record that an entity's newest version came with.
@@ -254,9 +269,23 @@ func firstOrders(m *Models) (rows []string) {
 	return rows
 }
 
+// repeats counts the events that came more than once, by how often they came.
+func repeats(b *Book) (rows []string) {
+	often := map[uint16]int{}
+	for i := range b.told {
+		if n := b.told[i].seen; n > 1 {
+			often[n]++
+		}
+	}
+	for n, events := range often {
+		rows = append(rows, tabs(n, events))
+	}
+	return rows
+}
+
 func minutes(m *Models) (rows []string) {
 	for row, n := range m.minutes {
-		rows = append(rows, tabs(row, n))
+		rows = append(rows, tabs(row, n.events, n.bytes, n.delay, n.longest))
 	}
 	return rows
 }

@@ -81,14 +81,30 @@ type Models struct {
 	customers   table[customerBody]
 	levels      table[levelBody]
 	firsts      map[key]first
-	minutes     map[string]int // records by the minute in which they were received, shop and Shopify's topic
+	minutes     counted[minute] // by the minute in which records were received, and Shopify's topic
+}
+
+// minute is what was received in one.
+type minute struct {
+	events, bytes  int
+	delay, longest int64 // milliseconds from the trigger of the webhook to its receipt
+}
+
+func (m *minute) add(r *record) {
+	delay := r.event.Received.UnixMilli() - r.event.Time.UnixMilli()
+	if m.events == 0 || delay > m.longest {
+		m.longest = delay
+	}
+	m.events++
+	m.bytes += len(r.body)
+	m.delay += delay
 }
 
 func newModels() *Models {
 	return &Models{
 		deleted: map[string]map[key]int64{}, orders: table[orderBody]{}, refunds: table[refund]{}, fulfilments: table[fulfilmentBody]{},
 		checkouts: table[checkoutBody]{}, products: table[productBody]{}, customers: table[customerBody]{}, levels: table[levelBody]{},
-		firsts: map[key]first{}, minutes: map[string]int{},
+		firsts: map[key]first{}, minutes: counted[minute]{},
 	}
 }
 
@@ -96,7 +112,7 @@ func id(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // add reads one record into the models. A body that cannot be read is an error of this test: the story makes none.
 func (m *Models) add(r *record) error {
-	m.minutes[tabs(r.event.Received.Unix()/60*60, r.event.Shop, r.event.Topic)]++
+	m.minutes.of(tabs(r.event.Received.Unix()/60*60, r.event.Topic)).add(r)
 	entity, action, _ := strings.Cut(r.event.Topic, "/")
 	if action == "delete" {
 		m.delete(r, strings.TrimSuffix(entity, "s"))

@@ -20,7 +20,12 @@ func (s *sales) row(sp span, at string) string {
 	if s.orders > 0 {
 		average = s.gross / money(s.orders) // cut, not rounded, as Decimals are
 	}
-	return tabs(sp.shop, at, sp.currency, s.orders, s.cancelled, s.gross, s.writtenOff, s.refunds, s.refunded, s.gross-s.writtenOff-s.refunded, average, s.fulfilled, s.seconds)
+	perOrder := int64(-1)
+	if s.fulfilled > 0 {
+		perOrder = s.seconds / s.fulfilled
+	}
+	return tabs(sp.shop, at, sp.currency, s.orders, s.cancelled, s.gross, s.writtenOff, s.refunds, s.refunded, s.gross-s.writtenOff-s.refunded, average,
+		s.fulfilled, s.seconds, perOrder)
 }
 
 func (m *Models) sales(every time.Duration) map[span]*sales {
@@ -60,12 +65,12 @@ func (m *Models) sales(every time.Duration) map[span]*sales {
 	return all
 }
 
-const salesSQL = `currency, orders, cancelled_orders, gross, written_off, refunds, refunded, net, average_order_value, fulfilled_orders,
-	ifNull(toInt64(round(average_fulfil_seconds * fulfilled_orders)), 0)`
+const salesSQL = `currency, orders, cancelled_orders, gross, written_off, refunds, refunded, net, average_order_value, fulfilled_orders, fulfil_seconds,
+	toInt64(floor(ifNull(average_fulfil_seconds, -1)))`
 
 // aggregates are what the database adds up.
-func aggregates() []Check {
-	return []Check{
+func aggregates() []modelCheck {
+	return []modelCheck{
 		{"sales by minute", `SELECT shop, toUnixTimestamp(minute), ` + salesSQL + ` FROM %.sales_by_minute`, func(m *Models) (rows []string) {
 			for sp, s := range m.sales(time.Minute) {
 				rows = append(rows, s.row(sp, tabs(int64(sp.at)/1000)))

@@ -64,7 +64,7 @@ func (d *desk) rows(name string) []string {
 	d.t.Helper()
 	for _, c := range Checks() {
 		if c.Name == name {
-			rows := c.Rows(d.book.Models)
+			rows := c.Rows(d.book)
 			slices.Sort(rows)
 			return rows
 		}
@@ -106,7 +106,7 @@ func TestTheNewestVersionWinsWhateverTheOrder(t *testing.T) {
 	d.tell("orders/create", "order/1", order(1, "11:00:00", "10.00", "10.00", ""))
 	// A tie of updated_at: the later webhook has it.
 	d.tell("orders/updated", "order/1", order(1, "12:00:00", "31.50", "31.50", ""))
-	d.expect("sales by day", october5+"1 0 31.5000 0.0000 0 0.0000 31.5000 31.5000 0 0")
+	d.expect("sales by day", october5+"1 0 31.5000 0.0000 0 0.0000 31.5000 31.5000 0 0 -1")
 	if d.audit(); d.book.Records() != 3 || d.book.Events() != 3 {
 		t.Errorf("%d records, %d events", d.book.Records(), d.book.Events())
 	}
@@ -121,6 +121,8 @@ func TestARepeatChangesOnlyTheOffset(t *testing.T) {
 	}
 	d.see(e, body)
 	d.audit()
+	d.expect("repeated deliveries", "2 1")
+	d.expect("events by minute", fmt.Sprintf("1793534400 orders/create 2 %d 0 0", 2*len(body)))
 	if d.book.Records() != 2 || d.book.Events() != 1 {
 		t.Errorf("%d records of %d events", d.book.Records(), d.book.Events())
 	}
@@ -140,8 +142,8 @@ func TestAPartialRefundIsBookedOnItsDayAndNotWrittenOff(t *testing.T) {
 	// 50 were ordered, 12 went back, 3 more were taken off by an edit.
 	d.tell("orders/updated", "order/1", order(1, "13:00:00", "50.00", "35.00", `,"refunds":[`+refund+`]`))
 	d.expect("sales by day",
-		october5+"1 0 50.0000 3.0000 0 0.0000 47.0000 50.0000 0 0",
-		`a.myshopify.com 2026-10-06 EUR 0 0 0.0000 0.0000 1 12.0000 -12.0000 \N 0 0`)
+		october5+"1 0 50.0000 3.0000 0 0.0000 47.0000 50.0000 0 0 -1",
+		`a.myshopify.com 2026-10-06 EUR 0 0 0.0000 0.0000 1 12.0000 -12.0000 \N 0 0 -1`)
 	if got := d.rows("refunds"); len(got) != 1 || !strings.Contains(got[0], "\tEUR\t0\t12.0000\t2\t[11]\t[2]\t") {
 		t.Errorf("refunds %q", got)
 	}
@@ -187,7 +189,7 @@ func TestAFulfilmentTakesTheTimeOfTheFirstParcel(t *testing.T) {
 		return fmt.Sprintf(`{"id":%d,"order_id":1,"status":"%s","created_at":"2026-10-05T%s+02:00","updated_at":"2026-10-05T%s+02:00","line_items":[{"quantity":3}]}`, id, status, at, at)
 	}
 	d.tell("orders/fulfilled", "order/1", order(1, "12:00:00", "1.00", "1.00", `,"fulfillments":[`+parcel(1, "cancelled", "10:01:00")+`,`+parcel(2, "success", "10:02:00")+`]`))
-	d.expect("sales by day", october5+"1 0 1.0000 0.0000 0 0.0000 1.0000 1.0000 1 90")
+	d.expect("sales by day", october5+"1 0 1.0000 0.0000 0 0.0000 1.0000 1.0000 1 90 90")
 	if got := d.rows("fulfillments"); len(got) != 2 {
 		t.Errorf("fulfillments %q", got)
 	}
