@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,21 +29,16 @@ func (r *Reports) Events(ctx context.Context, q EventQuery) (EventPage, error) {
 	if err != nil {
 		return EventPage{}, err
 	}
-	where, values, err := q.conditions()
+	f, err := q.filter()
 	if err != nil {
 		return EventPage{}, err
 	}
 	page := EventPage{Events: []Event{}}
-	err = r.each(ctx, `SELECT `+eventColumns+` FROM %.events WHERE `+where+`
-			ORDER BY received_time DESC, _topic DESC, _partition DESC, _offset DESC LIMIT {limit:UInt32}`,
-		append(values, bound("limit", limit+1)), func(rows driver.Rows) error {
-			var e Event
-			if err := rows.Scan(e.fields()...); err != nil {
-				return err
-			}
-			page.Events = append(page.Events, e)
-			return nil
-		})
+	if q.Search = strings.TrimSpace(q.Search); q.Search != "" {
+		page.Events, err = r.search(ctx, q.Search, f, limit+1)
+	} else {
+		page.Events, err = r.latest(ctx, f, limit+1)
+	}
 	if len(page.Events) > limit {
 		page.Events = page.Events[:limit]
 		page.Next = cursorAfter(page.Events[limit-1])
@@ -50,52 +46,139 @@ func (r *Reports) Events(ctx context.Context, q EventQuery) (EventPage, error) {
 	return page, err
 }
 
-// conditions are what is set, joined by AND.
-func (q EventQuery) conditions() (string, []any, error) {
-	where, values := []string{"1"}, []any{}
+// filter is a condition with its values.
+type filter struct {
+	where  string
+	values []any
+	to     time.Time // no event was received later; zero for not known
+	from   time.Time
+}
+
+// and adds to a copy.
+func (f filter) and(where string, values ...any) filter {
+	f.where += " AND " + where
+	f.values = append(slices.Clone(f.values), values...)
+	return f
+}
+
+// filter are the conditions of q but for the search.
+func (q EventQuery) filter() (filter, error) {
+	f := filter{where: "1"}
 	if !q.Range.From.IsZero() || !q.Range.To.IsZero() {
 		rg, err := q.Range.Checked()
 		if err != nil {
-			return "", nil, err
+			return f, err
 		}
-		where = append(where, `received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`)
-		values = append(values, bound("from", rg.From.UnixMilli()), bound("to", rg.To.UnixMilli()))
+		f.from, f.to = rg.From, rg.To
+		f = f.and(`received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`,
+			bound("from", rg.From.UnixMilli()), bound("to", rg.To.UnixMilli()))
 	}
 	if q.Shop != "" {
-		where, values = append(where, `shop = {shop:String}`), append(values, bound("shop", q.Shop))
+		f = f.and(`shop = {shop:String}`, bound("shop", q.Shop))
 	}
 	if q.Topic != "" {
-		where, values = append(where, `shopify_topic = {topic:String}`), append(values, bound("topic", q.Topic))
-	}
-	if q.Search != "" {
-		text, value := searched(strings.TrimSpace(q.Search))
-		where, values = append(where, text), append(values, value)
+		f = f.and(`shopify_topic = {topic:String}`, bound("topic", q.Topic))
 	}
 	if q.Before != "" {
 		nanos, place, err := readCursor(q.Before)
 		if err != nil {
-			return "", nil, err
+			return f, err
 		}
-		where = append(where, `received_time <= fromUnixTimestamp64Nano({nanos:Int64}, 'UTC')
-			AND (received_time, _topic, _partition, _offset) < (fromUnixTimestamp64Nano({nanos:Int64}, 'UTC'), {ctopic:String}, {cpartition:UInt32}, {coffset:UInt64})`)
-		values = append(values, bound("nanos", nanos), bound("ctopic", place.Topic), bound("cpartition", place.Partition), bound("coffset", place.Offset))
+		f.to = time.Unix(0, nanos).Add(time.Millisecond)
+		f = f.and(`received_time <= fromUnixTimestamp64Nano({nanos:Int64}, 'UTC')
+			AND (received_time, _topic, _partition, _offset) < (fromUnixTimestamp64Nano({nanos:Int64}, 'UTC'), {ctopic:String}, {cpartition:UInt32}, {coffset:UInt64})`,
+			bound("nanos", nanos), bound("ctopic", place.Topic), bound("cpartition", place.Partition), bound("coffset", place.Offset))
 	}
-	return strings.Join(where, " AND "), values, nil
+	return f, nil
 }
 
-// searched is the condition for what somebody typed: an order's name, or an id of whatever kind.
-func searched(text string) (string, any) {
-	if strings.HasPrefix(text, "gid://") {
-		text = text[strings.LastIndexByte(text, '/')+1:]
+// newestFirst is the order of all lists of events.
+const newestFirst = ` ORDER BY received_time DESC, _topic DESC, _partition DESC, _offset DESC LIMIT {limit:UInt32}`
+
+// read returns the first limit events that match.
+func (r *Reports) read(ctx context.Context, f filter, limit int) ([]Event, error) {
+	events := []Event{}
+	err := r.each(ctx, `SELECT `+eventColumns+` FROM %.events WHERE `+f.where+newestFirst, append(slices.Clone(f.values), bound("limit", limit)), func(rows driver.Rows) error {
+		var e Event
+		if err := rows.Scan(e.fields()...); err != nil {
+			return err
+		}
+		events = append(events, e)
+		return nil
+	})
+	return events, err
+}
+
+// windows are the lengths of time before the end of a range in which the newest events are looked for, one after the other.
+func windows() []time.Duration {
+	return []time.Duration{time.Minute, 15 * time.Minute, 4 * time.Hour, 3 * 24 * time.Hour}
+}
+
+// latest finds the newest events in two steps: their places and what they are about in the projection by_received, in windows of time
+// that grow until they hold enough, and then the rows by what the table is sorted by. In one step all columns of all events of
+// the range would be read, to sort them.
+func (r *Reports) latest(ctx context.Context, f filter, limit int) ([]Event, error) {
+	end := f.to
+	if end.IsZero() || end.After(time.Now()) {
+		end = time.Now().Add(time.Minute) // the receiver's clock may be ahead
 	}
-	switch _, err := strconv.ParseUint(text, 10, 64); {
-	case err == nil:
-		return `(order_id = {search:UInt64} OR entity_id = toString({search:UInt64}) OR id = toString({search:UInt64}))`, bound("search", text)
-	case strings.HasPrefix(text, "#"):
-		return `name = {search:String}`, bound("search", text)
-	default:
-		return `(id = {search:String} OR name = {search:String} OR entity_id = {search:String})`, bound("search", text)
+	for _, length := range windows() {
+		begin := end.Add(-length)
+		if !f.from.IsZero() && !begin.After(f.from) {
+			break
+		}
+		keys, err := r.keys(ctx, f.and(`received_time >= fromUnixTimestamp64Milli({window:Int64}, 'UTC')`, bound("window", begin.UnixMilli())), limit)
+		if err != nil {
+			return nil, err
+		}
+		if len(keys.offsets) == limit {
+			return r.rows(ctx, keys, limit)
+		}
 	}
+	keys, err := r.keys(ctx, f, limit)
+	if err != nil {
+		return nil, err
+	}
+	return r.rows(ctx, keys, limit)
+}
+
+// keys are places of events, and what each is about.
+type keys struct {
+	shops, kinds, ids, topics []string
+	partitions                []uint32
+	offsets                   []uint64
+}
+
+func (r *Reports) keys(ctx context.Context, f filter, limit int) (k keys, err error) {
+	err = r.each(ctx, `SELECT shop, entity_kind, entity_id, _topic, _partition, _offset FROM %.events WHERE `+f.where+newestFirst,
+		append(slices.Clone(f.values), bound("limit", limit)), func(rows driver.Rows) error {
+			var shop, kind, id, topic string
+			var partition uint32
+			var offset uint64
+			if err := rows.Scan(&shop, &kind, &id, &topic, &partition, &offset); err != nil {
+				return err
+			}
+			k.shops, k.kinds, k.ids = append(k.shops, shop), append(k.kinds, kind), append(k.ids, id)
+			k.topics, k.partitions, k.offsets = append(k.topics, topic), append(k.partitions, partition), append(k.offsets, offset)
+			return nil
+		})
+	return k, err
+}
+
+// abouts is the condition on what the table is sorted by.
+const abouts = `(shop, entity_kind, entity_id) IN (SELECT arrayJoin(arrayZip({shops:Array(String)}, {kinds:Array(String)}, {ids:Array(String)})))`
+
+func (k keys) filter() filter {
+	return filter{where: abouts, values: []any{bound("shops", k.shops), bound("kinds", k.kinds), bound("ids", k.ids)}}
+}
+
+func (r *Reports) rows(ctx context.Context, k keys, limit int) ([]Event, error) {
+	if len(k.offsets) == 0 {
+		return []Event{}, nil
+	}
+	return r.read(ctx, k.filter().and(
+		`(_topic, _partition, _offset) IN (SELECT arrayJoin(arrayZip({topics:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)})))`,
+		bound("topics", k.topics), bound("partitions", k.partitions), bound("offsets", k.offsets)), limit)
 }
 
 // cursorAfter names the place in the order of Events behind e.
@@ -121,39 +204,3 @@ func readCursor(text string) (nanos int64, p Place, err error) {
 	}
 	return nanos, Place{Topic: parts[3], Partition: uint32(partition), Offset: offset}, nil
 }
-
-// Event returns one event whole. near is what it is about, where that is known: the table is sorted by it, so that the row is found
-// at once instead of by its place alone.
-func (r *Reports) Event(ctx context.Context, p Place, near Entity) (EventDetail, error) {
-	var e EventDetail
-	found := false
-	where := ""
-	values := []any{bound("topic", p.Topic), bound("partition", p.Partition), bound("offset", p.Offset), bound("most", MaxBody)}
-	if near.Shop != "" {
-		where = ` AND shop = {shop:String}`
-		values = append(values, bound("shop", near.Shop))
-		if near.Kind != "" {
-			where += ` AND entity_kind = {kind:String} AND entity_id = {id:String}`
-			values = append(values, bound("kind", near.Kind), bound("id", near.ID))
-		}
-	}
-	err := r.each(ctx, `SELECT `+eventColumns+`, type, content_type, event_id, api_version, partition_key, trace_parent, substring(body, 1, {most:UInt32})
-			FROM %.events WHERE _topic = {topic:String} AND _partition = {partition:UInt32} AND _offset = {offset:UInt64}`+where+` LIMIT 1`,
-		values, func(rows driver.Rows) error {
-			found = true
-			return rows.Scan(append(e.fields(), &e.Type, &e.ContentType, &e.EventID, &e.APIVersion, &e.PartitionKey, &e.TraceParent, &e.Body)...)
-		})
-	if err != nil {
-		return e, err
-	}
-	if !found {
-		return e, fmt.Errorf("%w: no event is stored for %s partition %d offset %d", ErrNotFound, p.Topic, p.Partition, p.Offset)
-	}
-	if e.Truncated = uint64(len(e.Body)) < e.BodyBytes; e.Truncated {
-		e.Body = strings.ToValidUTF8(e.Body, "") // the cut may be in the middle of a character
-	}
-	return e, nil
-}
-
-// unset tells the empty time of a column from a real one.
-func unset(t time.Time) bool { return t.Unix() <= 0 }

@@ -8,24 +8,25 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Events are counted from the projection by minute (see schemas/ddl), which answers when all that a statement asks for are
-// toStartOfMinute(received_time), shop and topic. Points shorter than a minute are counted from the rows; parts that hold no time of
-// the range are passed over, since the table's partitioning keeps each part's least and greatest time of receipt.
+// Where events are counted. Whole minutes of all shops are added up in the view events_by_minute, which the projection by_minute of
+// events answers: a row per minute and topic instead of one per event. One shop's events lie together in the table, and short ranges
+// in the projection by_received: there the rows themselves are counted, which is exact to the millisecond at both ends.
 const (
-	inMinutes = ` WHERE toStartOfMinute(received_time) >= toStartOfMinute(fromUnixTimestamp64Milli({from:Int64}, 'UTC'))
-		AND toStartOfMinute(received_time) < fromUnixTimestamp64Milli({to:Int64}, 'UTC') AND ({shop:String} = '' OR shop = {shop:String})`
-	inTimes = ` WHERE received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
-		AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC') AND ({shop:String} = '' OR shop = {shop:String})`
-	byMinutes = `toInt64(intDiv(toUnixTimestamp(toStartOfMinute(received_time)), {step:Int64}) * {step:Int64})`
+	inMinutes = ` WHERE minute >= toStartOfMinute(fromUnixTimestamp64Milli({from:Int64}, 'UTC')) AND minute < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
+	inTimes   = ` WHERE received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
+	byMinutes = `toInt64(intDiv(toUnixTimestamp(minute), {step:Int64}) * {step:Int64})`
 	byTimes   = `toInt64(intDiv(toUnixTimestamp(received_time), {step:Int64}) * {step:Int64})`
 )
 
-// received returns the condition and the point's expression over events.
-func (r Range) received() (where, point string) {
-	if r.fine() {
-		return inTimes, byTimes
+// summed tells whether the question is answered from events_by_minute.
+func (r Range) summed(shop string) bool { return shop == "" && !r.fine() }
+
+// ofShop is the condition on one shop, nothing for all: a condition that is always true could keep a projection from being used.
+func ofShop(shop string) string {
+	if shop == "" {
+		return ""
 	}
-	return inMinutes, byMinutes
+	return ` AND shop = {shop:String}`
 }
 
 func (r Range) stepped() any { return bound("step", int64(r.Step.Seconds())) }
@@ -41,8 +42,11 @@ func (r *Reports) Throughput(ctx context.Context, rg Range, shop string, limit i
 	}
 	at := newPoints(rg)
 	topics := map[string]*TopicSeries{}
-	where, point := rg.received()
-	err = r.each(ctx, `SELECT `+point+` AS point, shopify_topic, count() FROM %.events`+where+` GROUP BY point, shopify_topic LIMIT 150000`,
+	query := `SELECT ` + byTimes + ` AS point, shopify_topic, count() FROM %.events` + inTimes + ofShop(shop)
+	if rg.summed(shop) {
+		query = `SELECT ` + byMinutes + ` AS point, shopify_topic, sum(events) FROM %.events_by_minute` + inMinutes
+	}
+	err = r.each(ctx, query+` GROUP BY point, shopify_topic LIMIT 150000`,
 		within(rg, shop, rg.stepped()), func(rows driver.Rows) error {
 			var point int64
 			var topic string
@@ -89,66 +93,6 @@ func gathered(series []TopicSeries, limit int) []TopicSeries {
 		}
 	}
 	return append(series[:limit:limit], rest)
-}
-
-// Delays returns the quantiles of both delays, per point and of the whole range.
-func (r *Reports) Delays(ctx context.Context, rg Range, shop string) (Delays, error) {
-	rg, err := rg.Checked()
-	if err != nil {
-		return Delays{}, err
-	}
-	at := newPoints(rg)
-	out := Delays{Step: at.step, Times: at.times, Receive: newStage(len(at.times)), Insert: newStage(len(at.times))}
-	where, point := rg.received()
-	// ROLLUP gives the whole range too, merged from the same states.
-	err = r.each(ctx, `SELECT `+point+` AS point, grouping(point) = 1 AS whole, count() AS n,
-			quantilesTDigest(0.5, 0.95, 0.99)(`+receiveSeconds+`), quantilesTDigest(0.5, 0.95, 0.99)(`+insertSeconds+`)
-			FROM %.events`+where+` GROUP BY point WITH ROLLUP LIMIT 150000`,
-		within(rg, shop, rg.stepped()), func(rows driver.Rows) error {
-			var point int64
-			var whole uint8
-			var n uint64
-			var receive, insert []float32
-			if err := rows.Scan(&point, &whole, &n, &receive, &insert); err != nil {
-				return err
-			}
-			switch i, ok := at.index(point); {
-			case n == 0:
-			case whole == 1:
-				out.Receive.All, out.Insert.All = quantilesOf(receive), quantilesOf(insert)
-			case ok:
-				out.Receive.set(i, receive)
-				out.Insert.set(i, insert)
-			}
-			return nil
-		})
-	return out, err
-}
-
-// The delays in seconds. The text is that of the projection.
-const (
-	receiveSeconds = `toFloat32(greatest(dateDiff('millisecond', time, received_time), 0) / 1000)`
-	insertSeconds  = `toFloat32(greatest(dateDiff('millisecond', received_time, inserted_at), 0) / 1000)`
-)
-
-func newStage(n int) DelayStage {
-	return DelayStage{P50: make([]*float64, n), P95: make([]*float64, n), P99: make([]*float64, n)}
-}
-
-func (s *DelayStage) set(i int, values []float32) {
-	q := quantilesOf(values)
-	s.P50[i], s.P95[i], s.P99[i] = q.P50, q.P95, q.P99
-}
-
-func quantilesOf(values []float32) Quantiles {
-	at := func(i int) *float64 {
-		if i >= len(values) {
-			return nil
-		}
-		v := float64(values[i])
-		return &v
-	}
-	return Quantiles{P50: at(0), P95: at(1), P99: at(2)}
 }
 
 // Shops returns shops whose domain begins with prefix (lower case; all where it is empty), the ones with the most events first, at

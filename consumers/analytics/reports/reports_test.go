@@ -170,6 +170,12 @@ func TestReportsOnTheEngine(t *testing.T) {
 		if x.Insert.P50[4] != nil {
 			t.Errorf("a point without events has p50 %v, want null", *x.Insert.P50[4])
 		}
+		// Of all shops they come from counts per minute: half a second is a bound, and the greatest is known.
+		counted := got[reports.Delays](t)(r.Delays(ctx, hour, ""))
+		near("counted insert p50", counted.Insert.All.P50, 0.396)
+		near("counted insert p99", counted.Insert.All.P99, 1.5)
+		near("counted receive p99", counted.Receive.All.P99, 3)
+		near("counted insert p99 of the second point", counted.Insert.P99[1], 0.5)
 		if none := got[reports.Delays](t)(r.Delays(ctx, hour, "nobody.myshopify.com")); none.Insert.All.P50 != nil {
 			t.Errorf("delays without events = %v, want null", *none.Insert.All.P50)
 		}

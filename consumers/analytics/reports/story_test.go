@@ -36,6 +36,7 @@ func TestEventsAndStoriesOnTheEngine(t *testing.T) {
 	rows := business()
 	rows = append(rows, rows[1].with(func(r *stored) { r.offset, r.at = 19, 30*time.Minute })) // delivered again
 	rows[1].id, rows[len(rows)-1].id = "twice", "twice"
+	rows = append(rows, stored{shop: acme, topic: "products/update", kind: "product", entity: "4242", at: -time.Hour, offset: 4242})
 	put(t, db, rows...)
 	act(t, db, "inventory", "retry", 1, 10, 3*time.Minute, "stock API: 503", "")
 	act(t, db, "inventory", "done", 2, 10, 5*time.Minute, "", "reserved 2")
@@ -86,14 +87,15 @@ func TestEventsAndStoriesOnTheEngine(t *testing.T) {
 			q    reports.EventQuery
 			want int
 		}{
-			"all":                      {reports.EventQuery{}, 10},
+			"all":                      {reports.EventQuery{}, 11},
 			"a shop":                   {reports.EventQuery{Shop: other}, 3},
 			"a time":                   {reports.EventQuery{Range: hour}, 8},
 			"a topic":                  {reports.EventQuery{Topic: "refunds/create"}, 1},
-			"an order's name":          {reports.EventQuery{Search: "#1001"}, 3},
+			"an order's name":          {reports.EventQuery{Search: "#1001"}, 4},
 			"an order's id":            {reports.EventQuery{Search: " 1 "}, 4},
 			"a gid":                    {reports.EventQuery{Search: "gid://shopify/Order/1"}, 4},
 			"an id beyond 64 bits":     {reports.EventQuery{Search: "99999999999999999999999"}, 0},
+			"a product's id":           {reports.EventQuery{Search: "4242"}, 1},
 			"a webhook id":             {reports.EventQuery{Search: "twice"}, 2},
 			"a name in another shop":   {reports.EventQuery{Search: "#1001", Shop: other}, 0},
 			"what would be a wild SQL": {reports.EventQuery{Search: `' OR 1=1 --\`}, 0},
@@ -119,7 +121,7 @@ func TestEventsAndStoriesOnTheEngine(t *testing.T) {
 				break
 			}
 		}
-		differs(t, "offsets", seen, []uint64{60, 50, 19, 12, 40, 30, 20, 11, 10, 900})
+		differs(t, "offsets", seen, []uint64{60, 50, 19, 12, 40, 30, 20, 11, 10, 4242, 900})
 	})
 
 	t.Run("one event whole", func(t *testing.T) {
