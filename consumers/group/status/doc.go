@@ -12,7 +12,7 @@
 //     it counts as not done.
 //   - An event that a keyed service has put into its retry topic is done as far as lag goes, and counted in Waiting.
 //
-// What it costs: a call asks a few questions whose size is that of the groups, plus one short fetch for each partition that has lag
+// What it costs: a call asks a few questions whose size is that of the groups, plus one short fetch (64 KB) for each partition that has lag
 // and whose committed offset has moved since the last call. Dead letters and what waits are counted by reading on where the last
 // call has stopped; the first call reads those topics from their beginning, for Options.ReadFor at most, and the figures say
 // with Counting that they are not complete yet. Memory: about 50 bytes per open dead letter or waiting event.

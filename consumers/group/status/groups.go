@@ -75,15 +75,15 @@ type description struct {
 }
 
 // stateDead is how Kafka calls a group that it does not know, and one of the other protocol.
-const stateDead = "Dead"
+const (
+	stateDead  = "Dead"
+	stateEmpty = "Empty"
+)
 
 // describe asks about groups of the classic protocol, and then about the rest.
-func (s *Status) describe(ctx context.Context, names []string) (map[string]description, error) {
+func (s *Status) describe(ctx context.Context, names []string) map[string]description {
 	out := make(map[string]description, len(names))
 	classic, err := s.admin.DescribeGroups(ctx, names...)
-	if err != nil && len(classic) == 0 {
-		return nil, fmt.Errorf("describe consumer groups: %w", err)
-	}
 	var others []string
 	for _, name := range names {
 		d, ok := classic[name]
@@ -97,22 +97,25 @@ func (s *Status) describe(ctx context.Context, names []string) (map[string]descr
 			out[name] = description{err: fmt.Errorf("describe the group: %w", d.Err)}
 		default:
 			out[name] = description{state: d.State, members: len(d.Members)}
+			if len(d.Members) == 0 && d.State != stateEmpty {
+				others = append(others, name)
+			}
 		}
 	}
 	if len(others) == 0 {
-		return out, nil
+		return out
 	}
 	// A broker that does not know the request knows no such group either.
 	newer, err := s.admin.DescribeConsumerGroups(ctx, others...)
 	if err != nil {
-		return out, nil //nolint:nilerr // as above
+		return out
 	}
 	for name, d := range newer {
 		if d.Err == nil && d.State != "" {
 			out[name] = description{state: d.State, members: len(d.Members)}
 		}
 	}
-	return out, nil
+	return out
 }
 
 var errNoAnswer = errors.New("no answer")

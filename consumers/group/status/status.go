@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/consumers/group/internal/logread"
@@ -164,16 +165,17 @@ func (s *Status) read(ctx context.Context) ([]Service, error) {
 	for i, g := range groups {
 		names[i] = g.Group.Group
 	}
-	described, err := s.describe(ctx, names)
-	if err != nil {
-		return nil, err
-	}
+	described := s.describe(ctx, names)
 	committed := s.admin.FetchManyOffsets(ctx, names...)
 	services := make([]Service, len(groups))
 	for i, g := range groups {
 		d := described[g.Group.Group]
 		services[i] = Service{Name: g.Name, Group: g.Group.Group, State: d.state, Members: d.members, Err: d.err}
 		own := committed[g.Group.Group]
+		if errors.Is(own.Err, kerr.GroupIDNotFound) { // it has never committed anything
+			own.Err = nil
+			committed[g.Group.Group] = own
+		}
 		services[i].fail("fetch committed offsets", own.Err)
 		g.addCommitted(own.Fetched, s.topics)
 	}

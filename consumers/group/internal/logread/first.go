@@ -10,8 +10,8 @@ import (
 )
 
 // First returns when the first committed record with from <= offset < to was written; found is false where there is none. next is
-// where to go on when err ends the search: nothing before it is such a record. It asks for little, since an answer has at
-// least one whole batch; over aborted records it asks for more each time.
+// where to go on when err ends the search: nothing before it is such a record. It asks for little, and for more each time it has to go
+// on over aborted records. (Not for a single batch: the embedded broker tells of a transaction's end only where that is in the answer.)
 func (r *Reader) First(ctx context.Context, topic string, partition int32, from, to int64) (written time.Time, next int64, found bool, err error) {
 	next = from
 	doing := func(err error) error {
@@ -21,7 +21,7 @@ func (r *Reader) First(ctx context.Context, topic string, partition int32, from,
 	if err != nil {
 		return written, next, false, doing(err)
 	}
-	for size := int32(1); next < to; size = min(size<<6, maxAtBytes) {
+	for size := int32(minAtBytes); next < to; size = min(4*size, maxAtBytes) {
 		answer, err := c.fetch(ctx, next, size)
 		if errors.Is(err, errOutOfRange) {
 			if next, err = c.start(ctx, next); err != nil {
