@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) clickhouseCommand() *cobra.Command {
-	return group("clickhouse", "Create and inspect the tables in ClickHouse", a.clickhouseMigrate(), a.clickhouseStatus())
+	return group("clickhouse", "Create and inspect the tables in ClickHouse", a.clickhouseMigrate(), a.clickhouseStatus(), a.clickhouseRebuild())
 }
 
 func (a *app) clickhouseMigrate() *cobra.Command {

@@ -81,7 +81,7 @@ func (d *desk) settle(ctx context.Context, f deadletter.Filter, s settling) erro
 		return nil
 	}
 	if !s.yes {
-		if err := d.confirm(fmt.Sprintf("%s %s of %s?", s.action, many(chosen.Open(), "dead letter", "dead letters"), b.Group())); err != nil {
+		if err := d.app.confirm(fmt.Sprintf("%s %s of %s?", s.action, many(chosen.Open(), "dead letter", "dead letters"), b.Group())); err != nil {
 			return err
 		}
 	}
@@ -147,8 +147,8 @@ func (d *desk) preview(ctx context.Context, b *deadletter.Book, chosen *deadlett
 }
 
 // confirm asks, where somebody can answer.
-func (d *desk) confirm(question string) error {
-	p := d.app.p
+func (a *app) confirm(question string) error {
+	p := a.p
 	terminal, ok := p.Stdin.(io.Writer) // a file: what isTerminal can tell about
 	if !ok || !isTerminal(terminal) || !isTerminal(p.Stderr) {
 		return fmt.Errorf("%w: nothing was done; add --yes to do it", errUsage)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"millrace/consumers/internal/pause"
@@ -237,28 +236,33 @@ func readRecords(ctx context.Context, db *DB) ([]MigrationState, error) {
 	return out, rows.Err()
 }
 
-// durableTables are the tables whose loss after an acknowledged insert would be a loss of committed events.
-func durableTables() []string { return []string{"events", "orders"} }
-
-// setDurability makes the tables follow Config.Fsync. The directory is synced too: without it a power loss can
-// take away the renamed part although its files are on disk. Merges are synced because they replace what was synced.
+// setDurability makes the tables follow Config.Fsync, all those whose loss after an acknowledged insert would be a loss of committed
+// events: what the sink writes, and the models, since nobody would notice that a feed has to run again.
 func setDurability(ctx context.Context, db *DB) error {
-	on, minRows := 0, 0
-	if db.fsync {
-		on, minRows = 1, 1
+	models, err := ddl.Models()
+	if err != nil {
+		return err
 	}
-	for _, table := range durableTables() {
-		set := []string{
-			fmt.Sprintf("fsync_after_insert = %d", on),
-			fmt.Sprintf("fsync_part_directory = %d", on),
-			fmt.Sprintf("min_rows_to_fsync_after_merge = %d", minRows),
-		}
-		err := executeOn(ctx, db, "ALTER TABLE "+db.quoted+"."+table+" MODIFY SETTING "+strings.Join(set, ", "))
-		if err != nil {
+	tables := writtenTables()
+	for _, m := range models {
+		tables = append(tables, m.Name)
+	}
+	for _, table := range tables {
+		if err := executeOn(ctx, db, durability(db.quoted+"."+table, db.fsync)); err != nil {
 			return fmt.Errorf("set durability of %s: %w", table, err)
 		}
 	}
 	return nil
+}
+
+// durability is the statement that makes inserts into a table survive a power loss, or not. The directory is synced too: without it
+// a power loss can take away the renamed part although its files are on disk. Merges are synced because they replace what was synced.
+func durability(table string, fsync bool) string {
+	on := 0
+	if fsync {
+		on = 1
+	}
+	return fmt.Sprintf("ALTER TABLE %s MODIFY SETTING fsync_after_insert = %d, fsync_part_directory = %d, min_rows_to_fsync_after_merge = %d", table, on, on, on)
 }
 
 // Codes of ClickHouse's ErrorCodes.cpp.
