@@ -224,6 +224,8 @@ type fakeStore struct {
 	onCheck  func(n int) error
 	// losesRows, when set, makes call n die between the token's log and the rows: the token is known, the rows are not there.
 	losesRows func(n int) bool
+	// breaksOff, when set, makes call n end after the first of its parts.
+	breaksOff func(n int) bool
 	onOffsets func(ctx context.Context) error
 	onProject func(ctx context.Context, b bounds) error
 
@@ -232,7 +234,7 @@ type fakeStore struct {
 	calls     []call
 	tokens    map[string]bool
 	ids       []string
-	blocks    []*block
+	rows      []row
 	projected []bounds
 }
 
@@ -269,16 +271,37 @@ func (f *fakeStore) insert(ctx context.Context, rows rowBlock, token string) err
 	if f.tokens == nil {
 		f.tokens = map[string]bool{}
 	}
-	if f.losesRows != nil && f.losesRows(n) {
+	// As in a table with two partitions, each of which has parts and tokens of its own.
+	for half := range uint64(2) {
+		token := fmt.Sprint(token, " ", half)
+		if f.tokens[token] {
+			continue
+		}
 		f.tokens[token] = true
+		if f.losesRows != nil && f.losesRows(n) {
+			continue
+		}
+		for i, o := range b.offsets {
+			if o%2 == half {
+				f.ids = append(f.ids, b.ids[i])
+				f.rows = append(f.rows, row{b.topics[i], int32(b.partitions[i]), int64(o)})
+			}
+		}
+		if f.breaksOff != nil && f.breaksOff(n) {
+			return errors.New("connection reset")
+		}
+	}
+	if f.losesRows != nil && f.losesRows(n) {
 		return errors.New("connection reset")
 	}
-	if !f.tokens[token] {
-		f.tokens[token] = true
-		f.ids = append(f.ids, b.ids...)
-		f.blocks = append(f.blocks, b)
-	}
 	return nil
+}
+
+// row is a row by its coordinates in Kafka.
+type row struct {
+	topic     string
+	partition int32
+	offset    int64
 }
 
 func (f *fakeStore) offsets(ctx context.Context, _ string, b bounds) ([]uint64, error) {
@@ -290,11 +313,9 @@ func (f *fakeStore) offsets(ctx context.Context, _ string, b bounds) ([]uint64, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var found []uint64
-	for _, block := range f.blocks {
-		for i, o := range block.offsets {
-			if block.topics[i] == b.topic && int32(block.partitions[i]) == b.partition && int64(o) >= b.start && int64(o) < b.end {
-				found = append(found, o)
-			}
+	for _, r := range f.rows {
+		if r.topic == b.topic && r.partition == b.partition && r.offset >= b.start && r.offset < b.end {
+			found = append(found, uint64(r.offset))
 		}
 	}
 	return found, nil
@@ -411,4 +432,15 @@ func (w *world) end(partition int32) int64 {
 	}
 	o, _ := ends.Lookup(ordersTopic, partition)
 	return o.Offset
+}
+
+// setCommit makes the group's commit what a test needs. The group must have no members.
+func (w *world) setCommit(group string, offset int64, metadata string) {
+	w.t.Helper()
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: ordersTopic, At: offset, LeaderEpoch: -1, Metadata: metadata})
+	eventually(w.t, "a commit from outside", func() bool {
+		answer, err := kadm.NewClient(w.client).CommitOffsets(w.t.Context(), group, offsets)
+		return err == nil && answer.Error() == nil
+	})
 }
