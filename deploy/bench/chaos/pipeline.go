@@ -110,7 +110,8 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 	}
 	kafka := []string{"--kafka-brokers", strings.Join(p.kafka.Brokers(), ",")}
 	click := []string{"--clickhouse-url", p.clickhouseURL}
-	if err := p.once(ctx, o, append([]string{"topics", "apply"}, kafka...)); err != nil {
+	// Few partitions: three brokers on one machine have to lead and to copy those of all topics.
+	if err := p.once(ctx, o, append([]string{"topics", "apply", "--topics-partitions", "6"}, kafka...)); err != nil {
 		return p, err
 	}
 	if err := p.once(ctx, o, append([]string{"clickhouse", "migrate"}, click...)); err != nil {

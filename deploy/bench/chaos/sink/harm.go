@@ -61,7 +61,7 @@ func (t *tormentor) deck() []deed {
 		switch {
 		case i%4 == 3:
 			d = deed{kind: harmMidway}
-		case i%4 == 1 && !t.o.WithoutReadBack:
+		case i%4 == 1 && (i > 4 || !t.o.WithoutReadBack):
 			d.table = ""
 		}
 		deck = append(deck, d)
