@@ -26,10 +26,11 @@ func (a *app) devCommand() *cobra.Command {
 		Short: "Run everything in one process, with an embedded Kafka and ClickHouse",
 		Long: "Run the receiver, the consumer, the console, a Kafka-protocol broker and the real ClickHouse engine on this machine, on\n" +
 			"loopback, with all data in one folder that survives restarts. --kafka-brokers or --clickhouse-url use a running server\n" +
-			"instead. --services runs services on the events too, against what `storesim backends` serves unless told otherwise.\n" +
+			"instead. --services runs services on the events too, against what `storesim backends` serves unless told otherwise;\n" +
+			"with --simulate they all run, against a stock API and a mail server of this process that take everything.\n" +
 			"The first start fetches the ClickHouse engine (166 MB) with npm.",
 		Example: "  millrace dev --simulate 20 --open\n" +
-			"  millrace dev --simulate 20 --services inventory,notifications   # with `storesim backends` in another terminal\n" +
+			"  millrace dev --services inventory,notifications   # with `storesim backends` in another terminal\n" +
 			"  millrace dev --http 127.0.0.1:9000 --data /var/tmp/millrace --fsync\n" +
 			"  millrace dev --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123",
 		Args: cobra.NoArgs,
@@ -80,6 +81,7 @@ type dev struct {
 	data                              string
 	secretFile                        string // where the secret is kept, if it was not given
 	externalKafka, externalClickHouse bool
+	simulatedWorld                    bool        // this process plays what services call
 	open                              []io.Closer // what was opened before the parts that close it
 	noConsole                         error       // why there is no web page, which is no reason not to start
 	browse                            func(ctx context.Context, url string) error
@@ -103,6 +105,7 @@ func (a *app) newDev(l *config.Loaded) *dev {
 			l.Config.Topics.MinInsyncReplicas = min(plan.MinInsyncReplicas, int(l.Config.Topics.Replication))
 		}
 	}
+	d.simulatedWorld = simulateServices(l, !d.externalKafka)
 	d.service = a.newService("dev", l)
 	return d
 }

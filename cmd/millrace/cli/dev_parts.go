@@ -54,6 +54,13 @@ func (d *dev) start(ctx context.Context) error {
 		}},
 		{Name: "analytics", Run: sink.Run},
 	}
+	if d.simulatedWorld {
+		world, err := d.world(ctx)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, world)
+	}
 	services, servicesReady, err := d.services() //nolint:contextcheck // this only builds them: they get their context from Run
 	if err != nil {
 		return err

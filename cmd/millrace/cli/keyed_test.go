@@ -359,6 +359,17 @@ func TestAServiceIsReadyOnceItIsInItsGroup(t *testing.T) {
 	}
 }
 
+// What a newcomer sees: an order comes, and services act on it.
+func TestDevWithASimulatedStoreShowsWhatServicesDid(t *testing.T) {
+	enginetest.Library(t)
+	e := startDev(t, t.TempDir(), "--simulate", "30")
+	const notes = "SELECT count() > 0, countIf(note LIKE 'reserved %') > 0, countIf(note = 'mailed order confirmation') > 0, countIf(outcome = 'dead_lettered') FROM millrace.activity"
+	e.awaitQuery(notes, "1\t1\t1\t0")
+	if code, took := e.stopped(); code != cli.ExitOK || took > 10*time.Second {
+		t.Errorf("stop = %d after %v, want 0 within 10s:\n%s", code, took, e.stderr)
+	}
+}
+
 func TestDevRunsTheServicesThatItIsTold(t *testing.T) {
 	enginetest.Library(t)
 	w := startWorld(t)

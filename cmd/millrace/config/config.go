@@ -58,7 +58,7 @@ type Dev struct {
 	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Services   []string `mapstructure:"services" help:"Services to run as well, on the consumer runtime: inventory, notifications. Their topics exist in any case."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, on the consumer runtime: inventory, notifications. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
 	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"slices"
+	"testing"
+
+	"millrace/cmd/millrace/config"
+)
+
+func TestASimulatedOrderReachesNoServerThatSomebodyHasConfigured(t *testing.T) {
+	t.Parallel()
+	const simulate, stock, mail = "MILLRACE_DEV_SIMULATE=5", "MILLRACE_INVENTORY_STOCK_URL=https://stock.example", "MILLRACE_NOTIFICATIONS_SMTP_ADDRESS=mail:25"
+	for name, tc := range map[string]struct {
+		environ  []string
+		foreign  bool
+		services []string
+		world    bool
+	}{
+		"nothing is simulated":                 {},
+		"a simulated store":                    {environ: []string{simulate}, services: []string{"inventory", "notifications"}, world: true},
+		"a stock API of somebody's":            {environ: []string{simulate, stock}, services: []string{"notifications"}, world: true},
+		"both of somebody's":                   {environ: []string{simulate, stock, mail}},
+		"a broker of somebody's":               {environ: []string{simulate}, foreign: true},
+		"one service wanted":                   {environ: []string{simulate, "MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}, world: true},
+		"both wanted, with servers":            {environ: []string{simulate, stock, mail, "MILLRACE_DEV_SERVICES=inventory,notifications"}, services: []string{"inventory", "notifications"}},
+		"services wanted, nothing simulated":   {environ: []string{"MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}},
+		"services wanted, somebody's broker":   {environ: []string{simulate, "MILLRACE_DEV_SERVICES=inventory"}, foreign: true, services: []string{"inventory"}},
+		"one wanted, a server for another one": {environ: []string{simulate, mail, "MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}, world: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := config.Load(config.Default(), config.Sources{Environ: tc.environ})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if world := simulateServices(l, !tc.foreign); world != tc.world || !slices.Equal(l.Config.Dev.Services, tc.services) {
+				t.Errorf("services %v, their world simulated %v; want %v, %v", l.Config.Dev.Services, world, tc.services, tc.world)
+			}
+		})
+	}
+}
