@@ -283,25 +283,6 @@ WHERE (shopify_topic IN ('orders/delete', 'products/delete', 'checkouts/delete',
 -- A body without updated_at or created_at (the id-only form that replaces oversized ones) says nothing of the order and is
 -- passed over. So is one that was created before 2000 or after 2099: each such month would be a partition of its own.
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.orders_feed TO {{database}}.orders AS
-WITH
-    JSONExtract(body, 'Tuple(
-        current_total_price Nullable(String),
-        total_tip_received String,
-        total_shipping_price_set Tuple(shop_money Tuple(amount String)),
-        source_name String,
-        cancel_reason String,
-        line_items Array(Tuple(
-            id UInt64, product_id UInt64, variant_id UInt64, sku String, title String, price String, quantity Int32, current_quantity Nullable(Int32), gift_card Bool,
-            discount_allocations Array(Tuple(amount String)))),
-        fulfillments Array(Tuple(status String, created_at String)),
-        refunds Array(Tuple(transactions Array(Tuple(
-            kind String, status String, amount String, currency String, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))))') AS b,
-    arrayMap(l -> toDecimal64OrZero(l.price, 4), b.line_items) AS prices,
-    arraySum(r -> arraySum(t -> multiIf(
-            t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
-            t.amount_set.shop_money.currency_code = currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
-            t.currency = currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
-            toDecimal128(0, 4)), r.transactions), b.refunds) AS money_back
 SELECT
     shop,
     created_at,
@@ -319,10 +300,10 @@ SELECT
     arrayMin(arrayFilter(t -> t > toDateTime64(0, 3, 'UTC'),
         arrayMap(f -> parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC'), arrayFilter(f -> f.status = 'success', b.fulfillments)))) AS fulfilled_at,
     total_price,
-    if(isNull(b.current_total_price), toDecimal64OrZero(toString(total_price - money_back), 4), events.current_total_price) AS current_total_price,
+    if(isNull(b.current_total_price), toDecimal64OrZero(toString(total_price - money_back), 4), current_total) AS current_total_price,
     toDecimal64OrZero(toString(money_back), 4) AS refunded,
     if(isNull(b.current_total_price), toDecimal64(0, 4),
-        toDecimal64OrZero(toString(greatest(toDecimal128(0, 4), total_price - events.current_total_price - money_back)), 4)) AS written_off,
+        toDecimal64OrZero(toString(greatest(toDecimal128(0, 4), total_price - current_total - money_back)), 4)) AS written_off,
     subtotal_price,
     total_tax,
     total_discounts,
@@ -332,13 +313,13 @@ SELECT
     name,
     if(length(b.source_name) <= 64, b.source_name, '') AS source_name,
     if(length(b.cancel_reason) <= 64, b.cancel_reason, '') AS cancel_reason,
-    arrayMap(l -> l.id, b.line_items) AS line_ids,
-    arrayMap(l -> l.product_id, b.line_items) AS line_product_ids,
-    arrayMap(l -> l.variant_id, b.line_items) AS line_variant_ids,
-    arrayMap(l -> l.sku, b.line_items) AS line_skus,
-    arrayMap(l -> l.title, b.line_items) AS line_titles,
-    prices AS line_prices,
-    arrayMap(l -> l.quantity, b.line_items) AS line_quantities,
+    tupleElement(b.line_items, 'id') AS line_ids,
+    tupleElement(b.line_items, 'product_id') AS line_product_ids,
+    tupleElement(b.line_items, 'variant_id') AS line_variant_ids,
+    tupleElement(b.line_items, 'sku') AS line_skus,
+    tupleElement(b.line_items, 'title') AS line_titles,
+    arrayMap(l -> toDecimal64OrZero(l.price, 4), b.line_items) AS line_prices,
+    tupleElement(b.line_items, 'quantity') AS line_quantities,
     arrayMap(l -> ifNull(l.current_quantity, l.quantity), b.line_items) AS line_current_quantities,
     arrayMap(l -> toDecimal64OrZero(toString(
         toDecimal128OrZero(l.price, 4) * l.quantity - arraySum(a -> toDecimal128OrZero(a.amount, 4), l.discount_allocations)), 4), b.line_items) AS line_amounts,
@@ -347,11 +328,39 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
-WHERE order_id != 0
-    AND updated_at > toDateTime64(0, 3, 'UTC')
-    AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
-    AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled');
+FROM
+(
+    SELECT
+        *,
+        arraySum(r -> arraySum(t -> multiIf(
+            t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
+            t.amount_set.shop_money.currency_code = currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
+            t.currency = currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
+            toDecimal128(0, 4)), r.transactions), b.refunds) AS money_back
+    FROM
+    (
+        SELECT
+            *,
+            current_total_price AS current_total,
+            JSONExtract(body, 'Tuple(
+                current_total_price Nullable(String),
+                total_tip_received String,
+                total_shipping_price_set Tuple(shop_money Tuple(amount String)),
+                source_name String,
+                cancel_reason String,
+                line_items Array(Tuple(
+                    id UInt64, product_id UInt64, variant_id UInt64, sku String, title String, price String, quantity Int32, current_quantity Nullable(Int32), gift_card Bool,
+                    discount_allocations Array(Tuple(amount String)))),
+                fulfillments Array(Tuple(status String, created_at String)),
+                refunds Array(Tuple(transactions Array(Tuple(
+                    kind String, status String, amount String, currency String, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))))') AS b
+        FROM {{database}}.events
+        WHERE order_id != 0
+            AND updated_at > toDateTime64(0, 3, 'UTC')
+            AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
+            AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+    )
+);
 
 -- version: the complement of created_at, then of the id, in 64 bits each.
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.first_orders_feed TO {{database}}.first_orders AS
@@ -375,66 +384,69 @@ WHERE order_id != 0 AND customer_id != 0 AND NOT test
 -- that was pending has succeeded): the order's updated_at places those, created_at the first. Amounts are in the shop's
 -- currency; see README.md for transactions in another.
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.refunds_feed TO {{database}}.refunds AS
-WITH
-    shopify_topic = 'refunds/create' AS own,
-    arrayJoin(if(own,
-        [JSONExtract(body, 'Tuple(id UInt64, created_at String, processed_at String, total_duties_set Tuple(shop_money Tuple(currency_code String)),
-            refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
-            transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))')],
-        JSONExtract(body, 'refunds', 'Array(Tuple(id UInt64, created_at String, processed_at String, total_duties_set Tuple(shop_money Tuple(currency_code String)),
-            refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
-            transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String))))))'))) AS r,
-    arrayFirst(c -> c != '' AND length(c) <= 64, arrayConcat(
-        [if(own, '', toString(events.currency)), r.total_duties_set.shop_money.currency_code],
-        arrayMap(l -> l.subtotal_set.shop_money.currency_code, r.refund_line_items),
-        arrayMap(t -> t.amount_set.shop_money.currency_code, r.transactions),
-        arrayMap(t -> t.currency, r.transactions))) AS shop_currency
 SELECT
     shop,
-    parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') AS created_at,
+    created AS created_at,
     r.id AS refund_id,
-    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(if(own, parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC'), events.updated_at)), 0), 4398046511103)), 86)
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(if(own, created, order_updated_at)), 0), 4398046511103)), 86)
         + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
         + toUInt128(bitAnd(_offset, 16777215)) AS version,
     order_id,
     shop_currency AS currency,
-    if(own, arrayExists(t -> t.test, r.transactions), events.test) AS test,
+    if(own, arrayExists(t -> t.test, r.transactions), order_test) AS test,
     toDecimal64OrZero(toString(arraySum(t -> multiIf(
-            t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
-            t.amount_set.shop_money.currency_code = shop_currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
-            t.currency = shop_currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
-            toDecimal128(0, 4)), r.transactions)), 4) AS amount,
-    arraySum(l -> toInt64(l.quantity), r.refund_line_items) AS units,
-    arrayMap(l -> l.line_item_id, r.refund_line_items) AS line_ids,
-    arrayMap(l -> l.quantity, r.refund_line_items) AS line_quantities,
+        t.kind != 'refund' OR t.status != 'success', toDecimal128(0, 4),
+        t.amount_set.shop_money.currency_code = shop_currency, toDecimal128OrZero(t.amount_set.shop_money.amount, 4),
+        t.currency = shop_currency OR t.currency = '', toDecimal128OrZero(t.amount, 4),
+        toDecimal128(0, 4)), r.transactions)), 4) AS amount,
+    arraySum(q -> toInt64(q), tupleElement(r.refund_line_items, 'quantity')) AS units,
+    tupleElement(r.refund_line_items, 'line_item_id') AS line_ids,
+    tupleElement(r.refund_line_items, 'quantity') AS line_quantities,
     parseDateTime64BestEffortOrZero(r.processed_at, 3, 'UTC') AS processed_at,
     shopify_topic,
     time,
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
-WHERE order_id != 0
-    AND (shopify_topic = 'refunds/create'
-        OR (events.updated_at > toDateTime64(0, 3, 'UTC')
-            AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
-            AND (position(body, '"refunds":[]') = 0 OR position(body, '"refunds":[{') != 0)))
-    AND r.id != 0
-    AND parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC')
-    AND parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
+FROM
+(
+    SELECT
+        *,
+        parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') AS created,
+        arrayFirst(c -> c != '' AND length(c) <= 64, arrayConcat(
+            [if(own, '', toString(order_currency)), r.total_duties_set.shop_money.currency_code],
+            arrayMap(l -> l.subtotal_set.shop_money.currency_code, r.refund_line_items),
+            arrayMap(t -> t.amount_set.shop_money.currency_code, r.transactions),
+            arrayMap(t -> t.currency, r.transactions))) AS shop_currency
+    FROM
+    (
+        SELECT
+            shop, order_id, shopify_topic, time, _topic, _partition, _offset,
+            shopify_topic = 'refunds/create' AS own,
+            updated_at AS order_updated_at,
+            currency AS order_currency,
+            test AS order_test,
+            arrayJoin(JSONExtract(if(own, concat('{"refunds":[', body, ']}'), body), 'refunds', 'Array(Tuple(id UInt64, created_at String, processed_at String,
+                total_duties_set Tuple(shop_money Tuple(currency_code String)),
+                refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
+                transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String))))))')) AS r
+        FROM {{database}}.events
+        WHERE order_id != 0
+            AND (shopify_topic = 'refunds/create'
+                OR (updated_at > toDateTime64(0, 3, 'UTC')
+                    AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+                    AND (position(body, '"refunds":[]') = 0 OR position(body, '"refunds":[{') != 0)))
+    )
+    WHERE r.id != 0
+)
+WHERE created >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.fulfillments_feed TO {{database}}.fulfillments AS
-WITH
-    arrayJoin(if(shopify_topic IN ('fulfillments/create', 'fulfillments/update'),
-        [JSONExtract(body, 'Tuple(id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
-            created_at String, updated_at String, line_items Array(Tuple(quantity Int32)))')],
-        JSONExtract(body, 'fulfillments', 'Array(Tuple(id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
-            created_at String, updated_at String, line_items Array(Tuple(quantity Int32))))'))) AS f
 SELECT
     shop,
-    parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') AS created_at,
+    created AS created_at,
     f.id AS fulfillment_id,
-    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC')), 0), 4398046511103)), 86)
+    bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Milli(updated), 0), 4398046511103)), 86)
         + bitShiftLeft(toUInt128(least(greatest(toUnixTimestamp64Nano(time), 0), 4611686018427387903)), 24)
         + toUInt128(bitAnd(_offset, 16777215)) AS version,
     order_id,
@@ -445,21 +457,35 @@ SELECT
     f.location_id AS location_id,
     if(length(f.tracking_company) <= 64, f.tracking_company, '') AS tracking_company,
     f.tracking_number AS tracking_number,
-    arraySum(l -> toInt64(l.quantity), f.line_items) AS units,
-    parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC') AS updated_at,
+    arraySum(q -> toInt64(q), tupleElement(f.line_items, 'quantity')) AS units,
+    updated AS updated_at,
     shopify_topic,
     time,
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
-WHERE order_id != 0
-    AND (shopify_topic IN ('fulfillments/create', 'fulfillments/update')
-        OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
-            AND (position(body, '"fulfillments":[]') = 0 OR position(body, '"fulfillments":[{') != 0)))
-    AND f.id != 0
-    AND parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC')
-    AND parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
+FROM
+(
+    SELECT
+        *,
+        parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') AS created,
+        parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC') AS updated
+    FROM
+    (
+        SELECT
+            shop, order_id, shopify_topic, time, _topic, _partition, _offset,
+            arrayJoin(JSONExtract(if(shopify_topic IN ('fulfillments/create', 'fulfillments/update'), concat('{"fulfillments":[', body, ']}'), body), 'fulfillments', 'Array(Tuple(
+                id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
+                created_at String, updated_at String, line_items Array(Tuple(quantity Int32))))')) AS f
+        FROM {{database}}.events
+        WHERE order_id != 0
+            AND (shopify_topic IN ('fulfillments/create', 'fulfillments/update')
+                OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+                    AND (position(body, '"fulfillments":[]') = 0 OR position(body, '"fulfillments":[{') != 0)))
+    )
+    WHERE f.id != 0
+)
+WHERE created >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created < toDateTime64('2100-01-01 00:00:00', 3, 'UTC');
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.checkouts_feed TO {{database}}.checkouts AS
 WITH JSONExtract(body, 'Tuple(id UInt64, token String, completed_at String)') AS b
@@ -504,11 +530,11 @@ SELECT
     created_at,
     updated_at,
     parseDateTime64BestEffortOrZero(b.published_at, 3, 'UTC') AS published_at,
-    arrayMap(v -> v.id, b.variants) AS variant_ids,
-    arrayMap(v -> v.sku, b.variants) AS variant_skus,
-    arrayMap(v -> v.title, b.variants) AS variant_titles,
+    tupleElement(b.variants, 'id') AS variant_ids,
+    tupleElement(b.variants, 'sku') AS variant_skus,
+    tupleElement(b.variants, 'title') AS variant_titles,
     arrayMap(v -> toDecimal64OrZero(v.price, 4), b.variants) AS variant_prices,
-    arrayMap(v -> v.inventory_item_id, b.variants) AS variant_inventory_item_ids,
+    tupleElement(b.variants, 'inventory_item_id') AS variant_inventory_item_ids,
     shopify_topic,
     time,
     _topic,

@@ -1,0 +1,65 @@
+-- How the pipeline is doing, from projections of events: a projection is written with its part and merged with it, so it
+-- can neither lag nor double.
+--
+-- by_minute adds up per minute and Shopify topic: events, bytes, and two delays in milliseconds, of the delivery (triggered
+-- by Shopify until received) and of the storing (received until inserted), each as sum, greatest, and the number of events
+-- that took at most so long, from which quantiles can be read for any span. Bounds are those of the arrays below.
+--
+-- by_received is a narrow copy in the order of receipt, for the latest events and for deliveries that came twice.
+--
+-- A query uses by_minute only if it says the same as the projection, so ask the view events_by_minute, with conditions on
+-- minute and shopify_topic.
+ALTER TABLE {{database}}.events ADD PROJECTION IF NOT EXISTS by_minute
+(
+    SELECT
+        toStartOfMinute(received_time),
+        shopify_topic,
+        count(),
+        sum(length(body)),
+        sum(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time)),
+        max(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time)),
+        sumForEach(arrayMap(b -> toUInt64(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time) <= b), [100, 250, 500, 1000, 2500, 5000, 15000, 60000, 600000, 3600000, 14400000])),
+        sum(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time)),
+        max(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time)),
+        sumForEach(arrayMap(b -> toUInt64(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time) <= b), [100, 250, 500, 1000, 2500, 5000, 15000, 60000, 600000, 3600000, 14400000]))
+    GROUP BY toStartOfMinute(received_time), shopify_topic
+);
+
+ALTER TABLE {{database}}.events ADD PROJECTION IF NOT EXISTS by_received
+(
+    SELECT received_time, time, inserted_at, shop, shopify_topic, id, entity_kind, entity_id, _topic, _partition, _offset
+    ORDER BY received_time
+);
+
+ALTER TABLE {{database}}.events MATERIALIZE PROJECTION IF EXISTS by_minute;
+
+ALTER TABLE {{database}}.events MATERIALIZE PROJECTION IF EXISTS by_received;
+
+CREATE VIEW IF NOT EXISTS {{database}}.events_by_minute AS
+SELECT
+    toStartOfMinute(received_time) AS minute,
+    shopify_topic,
+    count() AS events,
+    sum(length(body)) AS bytes,
+    sum(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time)) AS delivery_ms,
+    max(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time)) AS delivery_max_ms,
+    sumForEach(arrayMap(b -> toUInt64(toUnixTimestamp64Milli(received_time) - toUnixTimestamp64Milli(time) <= b), [100, 250, 500, 1000, 2500, 5000, 15000, 60000, 600000, 3600000, 14400000])) AS delivery_le,
+    sum(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time)) AS storing_ms,
+    max(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time)) AS storing_max_ms,
+    sumForEach(arrayMap(b -> toUInt64(toUnixTimestamp64Milli(inserted_at) - toUnixTimestamp64Milli(received_time) <= b), [100, 250, 500, 1000, 2500, 5000, 15000, 60000, 600000, 3600000, 14400000])) AS storing_le
+FROM {{database}}.events
+GROUP BY minute, shopify_topic;
+
+-- Webhooks that were delivered more than once, by the day of the first of the deliveries that are looked at.
+CREATE VIEW IF NOT EXISTS {{database}}.repeated_deliveries AS
+SELECT
+    shop,
+    id,
+    any(shopify_topic) AS shopify_topic,
+    count() AS deliveries,
+    min(received_time) AS first_received,
+    max(received_time) AS last_received
+FROM {{database}}.events
+WHERE received_time >= {since:DateTime64(3, 'UTC')} AND received_time < {until:DateTime64(3, 'UTC')}
+GROUP BY shop, id
+HAVING deliveries > 1;
