@@ -20,7 +20,7 @@ type asker struct {
 }
 
 func newAsker(k *keeper) *asker {
-	return &asker{engine: k, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Minute}}
+	return &asker{engine: k, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 15 * time.Minute}}
 }
 
 // databaseName is the database of the tables: the default of the program.

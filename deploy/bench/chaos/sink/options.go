@@ -57,7 +57,7 @@ func parse(args []string, out io.Writer) (Options, error) {
 	f.Float64Var(&o.Aborted, "aborted", 0.12, "share of the transactions that are aborted")
 	f.Float64Var(&o.Duplicates, "duplicates", 0.05, "share of the events that come twice")
 	f.Float64Var(&o.Disorder, "disorder", 0.05, "share of the events that come late")
-	f.DurationVar(&o.Drain, "drain", 4*time.Minute, "longest time until the group has read everything after the load has ended (short: 3m)")
+	f.DurationVar(&o.Drain, "drain", 10*time.Minute, "longest time until the group has read everything after the load has ended (short: 3m)")
 	f.IntVar(&o.Kills, "kills", 64, "kill -9 of sinks (short: 4)")
 	f.IntVar(&o.LateKills, "late-kills", 30, "kill -9 of sinks with an insert in the proxy that goes on after their death (short: 2)")
 	f.IntVar(&o.Stops, "stops", 12, "SIGTERM of sinks (short: 1)")

@@ -23,7 +23,7 @@ func (r *run) report(events *rows, findings []*finding) error {
 	p := r.proxy.Counts()
 	say("Proxy: %d inserts; held until after their sender was replaced %d, delayed %d, answer dropped %d, lost %d, cut in the middle %d, answer cut %d.",
 		p.Inserts, p.Late, p.Delayed, p.Dropped, p.Lost, p.Halved, p.Partial)
-	say("Sinks: rows found missing and inserted again %d.\n", repaired(r.o.Dir))
+	say("Engine: %d inserts acknowledged whose token it had acknowledged before. Sinks: %d rows found missing and inserted again.\n", p.Repeated, repaired(r.o.Dir))
 	say("| harm | times |\n|---|---|")
 	for _, kind := range sortedHarms(counts) {
 		say("| %s | %d |", kind, counts[kind])

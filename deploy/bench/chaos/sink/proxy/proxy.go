@@ -34,7 +34,12 @@ type Rates struct {
 const LongestDelay = 3 * time.Second
 
 // Counts are what happened to inserts.
-type Counts struct{ Inserts, Delayed, Dropped, Lost, Halved, Partial, Late int64 }
+type Counts struct {
+	Inserts, Delayed, Dropped, Lost, Halved, Partial int64
+
+	Late     int64 // kept by a Hold
+	Repeated int64 // acknowledged by the engine although it had acknowledged one with the same token before
+}
 
 // Proxy forwards to one address. Each sink has a Door of its own.
 type Proxy struct {
@@ -49,12 +54,13 @@ type Proxy struct {
 	mu     sync.Mutex
 	dice   *rand.Rand
 	counts Counts
+	tokens map[string]bool // of inserts that the engine has acknowledged
 }
 
 // New builds a proxy; Open makes it reachable.
 func New(target string, rates Rates, seed uint64) *Proxy {
 	return &Proxy{
-		target: target, rates: rates, dice: rand.New(rand.NewPCG(seed, 5)), //nolint:gosec // repeatable on purpose
+		target: target, rates: rates, tokens: map[string]bool{}, dice: rand.New(rand.NewPCG(seed, 5)), //nolint:gosec // repeatable on purpose
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true, IdleConnTimeout: 10 * time.Second}},
 	}
 }
@@ -323,7 +329,23 @@ func (p *Proxy) forward(r *http.Request, body []byte) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forward: %w", err)
 	}
+	if resp.StatusCode == http.StatusOK {
+		p.acknowledged(r.URL.Query().Get("insert_deduplication_token"))
+	}
 	return &answer{status: resp.StatusCode, header: resp.Header, content: content}, nil
+}
+
+// acknowledged counts the inserts that the engine had to drop as known.
+func (p *Proxy) acknowledged(token string) {
+	if token == "" {
+		return
+	}
+	p.count(func(c *Counts) {
+		if p.tokens[token] {
+			c.Repeated++
+		}
+		p.tokens[token] = true
+	})
 }
 
 // half sends the head and a part of the body and hangs up.

@@ -115,6 +115,25 @@ func TestAHeldInsertOutlivesItsSender(t *testing.T) {
 	}
 }
 
+func TestInsertsWithAKnownTokenAreCounted(t *testing.T) {
+	_, target := newBackend(t)
+	p, d := open(t, target, Rates{})
+	for _, token := range []string{"a", "b", "a", ""} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL()+"/?insert_deduplication_token="+token, strings.NewReader("INSERT INTO t"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	if got := p.Counts(); got.Repeated != 1 || got.Inserts != 4 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAForgottenHoldHoldsNothing(t *testing.T) {
 	_, target := newBackend(t)
 	_, d := open(t, target, Rates{})
