@@ -24,7 +24,7 @@ type everything struct {
 	*background
 	t                                      *testing.T
 	client                                 *http.Client
-	webhooks, clickHouse, kafka, operators string
+	webhooks, clickHouse, kafka, operators, console string
 	secret                                 string
 }
 
@@ -33,7 +33,7 @@ func startDev(t *testing.T, data string, args ...string) *everything {
 	e := &everything{t: t, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	t.Cleanup(e.client.CloseIdleConnections)
 	e.background = start(t, append([]string{
-		"dev", "--data", data, "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--clickhouse", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"dev", "--data", data, "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--clickhouse", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--console", "127.0.0.1:0",
 	}, args...)...)
 	banner := e.until(e.stdout, "the data stay.")
 	find := func(pattern string) string {
@@ -44,6 +44,7 @@ func startDev(t *testing.T, data string, args ...string) *everything {
 		return m[1]
 	}
 	e.webhooks, e.kafka = find(`webhooks +(http://\S+)`), find(`Kafka +(\S+)`)
+	e.console = find(`console +(http://\S+)/`)
 	e.clickHouse, e.operators = find(`ClickHouse +(http://\S+)`), find(`operators +(http://127.0.0.1:\d+)`)
 	text, err := os.ReadFile(find(`the secret in (.+)\)\n`))
 	if err != nil {
@@ -171,6 +172,12 @@ func TestDevBringsWebhooksToClickHouseAndKeepsThemAcrossARestart(t *testing.T) {
 	} {
 		e.awaitMetric(want)
 	}
+	if status, text := e.get(e.console + "/api/v1/totals"); status != http.StatusOK || !strings.Contains(text, `"orders":`) {
+		t.Errorf("GET /api/v1/totals of the console = %d %s, want the orders", status, text)
+	}
+	if status, text := e.get(e.console + "/api/v1/services"); status != http.StatusOK || !strings.Contains(text, `"name":"analytics"`) {
+		t.Errorf("GET /api/v1/services of the console = %d %s, want analytics", status, text)
+	}
 	t.Run("the banner's commands work when they are pasted", paste(e))
 	t.Run("a second one is refused before it starts anything", refused(e, data))
 	t.Run("the other commands work on its servers", operate(e))
@@ -243,7 +250,7 @@ func refused(e *everything, data string) func(*testing.T) {
 		address := func(url string) string { return strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/webhooks") }
 		other := t.TempDir()
 		taken := map[string]string{
-			"http": address(e.webhooks), "kafka": e.kafka, "clickhouse": address(e.clickHouse), "admin-listen": address(e.operators),
+			"http": address(e.webhooks), "kafka": e.kafka, "clickhouse": address(e.clickHouse), "admin-listen": address(e.operators), "console": address(e.console),
 		}
 		args := []string{"dev", "--data", other}
 		for flag, addr := range taken {
@@ -331,7 +338,7 @@ func TestATakenPortIsToldBeforeTheEngineIsFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	r := program(t.Context(), "dev", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--clickhouse", ln.Addr().String())
+	r := program(t.Context(), "dev", "--data", t.TempDir(), "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--clickhouse", ln.Addr().String())
 	want := "--clickhouse " + ln.Addr().String() + " cannot be used: stop what listens there, or choose another address with --clickhouse"
 	if r.code != cli.ExitFailure || !strings.Contains(r.stderr, want) {
 		t.Errorf("dev = %d %s, want 1 and %q", r.code, r.stderr, want)
