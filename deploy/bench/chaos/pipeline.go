@@ -108,10 +108,10 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 	if err := p.startEngine(ctx, o, free[1]); err != nil {
 		return p, err
 	}
-	kafka := []string{"--kafka-brokers", strings.Join(p.kafka.Brokers(), ",")}
-	click := []string{"--clickhouse-url", p.clickhouseURL}
 	// Few partitions: three brokers on one machine have to lead and to copy those of all topics.
-	if err := p.once(ctx, o, append([]string{"topics", "apply", "--topics-partitions", "6"}, kafka...)); err != nil {
+	kafka := []string{"--kafka-brokers", strings.Join(p.kafka.Brokers(), ","), "--topics-partitions", "6"}
+	click := []string{"--clickhouse-url", p.clickhouseURL}
+	if err := p.once(ctx, o, append([]string{"topics", "apply"}, kafka...)); err != nil {
 		return p, err
 	}
 	if err := p.once(ctx, o, append([]string{"clickhouse", "migrate"}, click...)); err != nil {
