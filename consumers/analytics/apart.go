@@ -13,29 +13,20 @@ import (
 // a refused piece is halved, and a single row that is refused is returned, with ClickHouse's reason. The only errors are ctx's.
 //
 // It is exactly once like the whole batch: the pieces depend on nothing but the batch, so a replay makes the same ones, and each has
-// a token of its bounds. What an earlier try of the whole batch has brought in, before somebody forbade a value that it has, is
-// left out.
+// a token of its bounds. Rows that an earlier try of the whole batch has brought in, before somebody forbade a value in it, are
+// left out of their pieces.
 func (s *Sink) insertApart(ctx context.Context, b *batch, records []*kgo.Record) (dead []rejected, err error) {
 	there, err := s.landed(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	var left []*kgo.Record
-	for _, r := range records {
-		if !there[uint64(r.Offset)] { //nolint:gosec // offsets are not negative
-			left = append(left, r)
-		}
-	}
 	s.logger.WarnContext(ctx, "clickhouse refuses a value of a batch: its rows are inserted in pieces to find which", "topic", b.topic, "partition", b.partition,
 		"offset", b.start, "end_offset", b.end)
-	for pieces := [][]*kgo.Record{left}; len(pieces) > 0; {
+	for pieces := [][]*kgo.Record{records}; len(pieces) > 0; {
 		last := len(pieces) - 1
 		piece := pieces[last]
 		pieces = pieces[:last]
-		if len(piece) == 0 {
-			continue
-		}
-		refusal, err := s.insertPiece(ctx, b, piece)
+		refusal, err := s.insertPiece(ctx, b, piece, there)
 		switch {
 		case err != nil:
 			return nil, err
@@ -50,15 +41,18 @@ func (s *Sink) insertApart(ctx context.Context, b *batch, records []*kgo.Record)
 	return dead, nil
 }
 
-// insertPiece inserts some records of a batch under a token of their own. refusal is ClickHouse's word on a value in them.
-func (s *Sink) insertPiece(ctx context.Context, b *batch, piece []*kgo.Record) (refusal, err error) {
-	within := bounds{topic: b.topic, partition: b.partition, start: piece[0].Offset, end: piece[len(piece)-1].Offset + 1}
-	size := 0
+// insertPiece inserts those records of a piece that are not there, under the token of the piece. refusal is ClickHouse's word on a
+// value in them.
+func (s *Sink) insertPiece(ctx context.Context, b *batch, piece []*kgo.Record, there map[uint64]bool) (refusal, err error) {
+	part := &batch{bounds: bounds{topic: b.topic, partition: b.partition, start: piece[0].Offset, end: piece[len(piece)-1].Offset + 1}}
 	for _, r := range piece {
-		size += recordBytes(r)
+		if !there[uint64(r.Offset)] { //nolint:gosec // offsets are not negative
+			part.records = append(part.records, r)
+			part.bytes += recordBytes(r)
+		}
 	}
-	rows, _ := rowsOf(b.topic, piece)
-	_, err = s.insert(ctx, &batch{bounds: within, records: piece, bytes: size}, rows, b.token()+"/"+within.span())
+	rows, _ := rowsOf(b.topic, part.records)
+	_, err = s.insert(ctx, part, rows, b.token()+"/"+part.span())
 	if errors.Is(err, errRefused) {
 		return err, nil
 	}

@@ -61,8 +61,10 @@ const (
 // aboutValues reports whether a code says that one value of the rows does not fit its column, or breaks a constraint of the table: the
 // same insert can never succeed. The list is closed, so that an answer that nobody has thought of stops a partition, and never
 // empties it into the dead letters.
-func aboutValues(code int32) bool {
-	switch code {
+func aboutValues(e *clickhouse.Exception) bool {
+	switch e.Code {
+	case 32: // ATTEMPT_TO_READ_AFTER_EOF, which else means a broken stream
+		return strings.Contains(e.Message, "while converting column")
 	case 6, 26, 27, 38, 41, 72: // CANNOT_PARSE_TEXT, _QUOTED_STRING, _INPUT_ASSERTION_FAILED, _DATE, _DATETIME, _NUMBER
 		return true
 	case 69, 70, 131, 321, 407: // ARGUMENT_OUT_OF_BOUND, CANNOT_CONVERT_TYPE, TOO_LARGE_STRING_SIZE, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, DECIMAL_OVERFLOW
@@ -87,10 +89,10 @@ func classify(err error) failure {
 		return failUnavailable
 	}
 	switch {
-	case aboutValues(exception.Code) && strings.Contains(exception.Message, inView):
+	case aboutValues(exception) && strings.Contains(exception.Message, inView):
 		// The view is what is wrong, and the rows may be in their own table already.
 		return failOther
-	case aboutValues(exception.Code):
+	case aboutValues(exception):
 		return failValue
 	}
 	switch exception.Code {

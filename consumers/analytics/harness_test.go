@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/consumers/analytics/database"
 	"millrace/schemas"
 )
 
@@ -179,7 +180,12 @@ func (w *world) committed(partition int32) int64 { return w.commit(partition).At
 // commit returns the group's offset and metadata.
 func (w *world) commit(partition int32) kadm.Offset {
 	w.t.Helper()
-	offsets, err := kadm.NewClient(w.client).FetchOffsets(w.t.Context(), DefaultConfig().Group)
+	return w.commitOf(DefaultConfig().Group, partition)
+}
+
+func (w *world) commitOf(group string, partition int32) kadm.Offset {
+	w.t.Helper()
+	offsets, err := kadm.NewClient(w.client).FetchOffsets(w.t.Context(), group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return kadm.Offset{At: -1}
 	}
@@ -432,6 +438,33 @@ func (w *world) end(partition int32) int64 {
 	}
 	o, _ := ends.Lookup(ordersTopic, partition)
 	return o.Offset
+}
+
+// unreachable is a database that nobody connects to.
+func unreachable(t *testing.T, change ...func(*database.Config)) *database.DB {
+	t.Helper()
+	c := database.DefaultConfig()
+	for _, f := range change {
+		f(&c)
+	}
+	db, err := c.Open()
+	if err != nil {
+		t.Fatalf("Open() error: %v", err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// setCommits gives every partition the mark.
+func (w *world) setCommits(group string, partitions int32, m mark) {
+	w.t.Helper()
+	var offsets kadm.Offsets
+	for p := range partitions {
+		offsets.Add(kadm.Offset{Topic: ordersTopic, Partition: p, At: m.start, LeaderEpoch: -1, Metadata: m.String()})
+	}
+	if answer, err := kadm.NewClient(w.client).CommitOffsets(w.t.Context(), group, offsets); err != nil || answer.Error() != nil {
+		w.t.Fatalf("commit from outside: %v, %v", err, answer.Error())
+	}
 }
 
 // setCommit makes the group's commit what a test needs. The group must have no members.
