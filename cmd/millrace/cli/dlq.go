@@ -29,12 +29,13 @@ type desk struct {
 	app   *app
 	log   *slog.Logger
 	bar   *progress
+	cfg   config.Config
 	books []*deadletter.Book
 }
 
 // openDesk opens the books of the group, or, where none is named, of all groups there are: one only, unless several may.
 func (a *app) openDesk(ctx context.Context, cfg config.Config, groupID string, several bool) (*desk, error) {
-	d := &desk{app: a, bar: &progress{out: a.p.Stderr}}
+	d := &desk{app: a, cfg: cfg, bar: &progress{out: a.p.Stderr}}
 	if cfg.Log.Format == "auto" && isTerminal(a.p.Stderr) {
 		cfg.Log.Format = "text"
 	}

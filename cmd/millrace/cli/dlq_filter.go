@@ -89,6 +89,16 @@ func (f *filterFlags) groupID(cfg *config.Config) (string, error) {
 	return "", fmt.Errorf("%w: %q is no service of millrace, there are %s; --group takes any consumer group", errUsage, f.service, strings.Join(letterServices(), ", "))
 }
 
+// serviceOf returns the name of the service of millrace that has the consumer group, "" for a group of somebody's own.
+func serviceOf(cfg *config.Config, groupID string) string {
+	for _, k := range keyedServices() {
+		if k.config(cfg).Member.Group == groupID {
+			return k.name
+		}
+	}
+	return ""
+}
+
 // filter returns the filter; ids are those of the arguments and of --id.
 func (f *filterFlags) filter(args []string, now time.Time) (deadletter.Filter, error) {
 	out := f.chosen

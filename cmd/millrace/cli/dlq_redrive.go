@@ -85,7 +85,7 @@ func (d *desk) settle(ctx context.Context, f deadletter.Filter, s settling) erro
 			return err
 		}
 	}
-	work := deadletter.Work{By: whoami(), Rate: s.rate, Report: func(o deadletter.Outcome) { d.report(ctx, o, s) }}
+	work := deadletter.Work{By: whoami(), Rate: s.rate, Service: serviceOf(&d.cfg, b.Group()), Report: func(o deadletter.Outcome) { d.report(ctx, o, s) }}
 	settle := b.Redrive
 	if s.action == deadletter.ActionDrop {
 		settle = b.Drop

@@ -263,7 +263,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"dlq list --since yesterday":              {cli.ExitUsage, "--since"},
 		"dlq list --until 1.13.2026":              {cli.ExitUsage, "--until"},
 		"dlq redrive --rate -1":                   {cli.ExitUsage, "--rate"},
-		"dlq list --service nosuch":               {cli.ExitUsage, "there are inventory, notifications"},
+		"dlq list --service nosuch":               {cli.ExitUsage, "there are analytics, inventory, notifications"},
 		"dlq list --service inventory --group g":  {cli.ExitUsage, "give one"},
 		"dlq list --service notifications":        {cli.ExitFailure, "groups that have one: millrace-inventory"},
 		"retry list --group nosuch":               {cli.ExitFailure, "groups that have one: millrace-inventory"},

@@ -48,8 +48,10 @@ type Book struct {
 	admin   *kadm.Client
 	reader  *logread.Reader
 	sources []source
-	seed    maphash.Seed
-	o       Options
+	// activity: schemas.ActivityTopic is there.
+	activity bool
+	seed     maphash.Seed
+	o        Options
 }
 
 // source is a topic that the group reads, as its dead-letter topic tells.
@@ -70,6 +72,7 @@ func Open(ctx context.Context, kafka []kgo.Opt, group string, o Options) (*Book,
 		client.Close()
 		return nil, err
 	}
+	b.activity = topics[schemas.ActivityTopic] > 0
 	for name := range topics {
 		if topic, g := split(topics, name, group); topic != "" && g == group {
 			b.sources = append(b.sources, source{topic, topics[topic], topics[schemas.RetryTopic(topic, group)]})

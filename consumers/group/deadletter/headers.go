@@ -14,6 +14,7 @@ import (
 // only what it needs.
 type headers struct {
 	shop, entity, shopifyTopic, webhook     []byte
+	received                                []byte
 	source, attempts, first, last, class    []byte
 	err, due, since, parked, aside, by      []byte
 	resolution, resolutionBy, resolutionEnd []byte
@@ -32,6 +33,8 @@ func read(list []kgo.RecordHeader) (h headers) {
 			h.shopifyTopic = v
 		case schemas.HeaderID:
 			h.webhook = v
+		case schemas.HeaderReceivedTime:
+			h.received = v
 		case schemas.HeaderSourceOffset:
 			h.source = v
 		case schemas.HeaderAttempts:

@@ -20,6 +20,8 @@ import (
 type Work struct {
 	By   string  // who does it: user@host
 	Rate float64 // letters per second; 0: no limit
+	// Service is the service's name in schemas.ActivityTopic, where that is there; empty: the group's.
+	Service string
 	// Report is called for each letter in order, after what happened to it is final. It must not keep the body. nil: not called.
 	Report func(Outcome)
 }
@@ -66,8 +68,9 @@ func (b *Book) settle(ctx context.Context, s *Selection, w Work, action Action) 
 	if err := b.retryTopics(s, action); err != nil {
 		return Result{}, err
 	}
-	run := &settler{b: b, s: s, w: w, action: action, out: writer{b: b}, stuck: map[string]bool{}, limit: rate.NewLimiter(rate.Inf, 0)}
+	run := &settler{b: b, s: s, w: w, action: action, out: writer{b: b}, stuck: map[string]bool{}, limit: rate.NewLimiter(rate.Inf, 0), told: context.WithoutCancel(ctx)}
 	defer run.out.close()
+	defer run.flush(ctx)
 	chunk := batchLetters
 	if w.Rate > 0 {
 		chunk = max(1, min(batchLetters, int(w.Rate)))
@@ -120,6 +123,7 @@ type settler struct {
 	limit    *rate.Limiter
 	stamp    []byte          // time in the resolutions of the transaction under way: by it they are told from another run's
 	stuck    map[string]bool // keys of which a letter could not be redriven
+	told     context.Context //nolint:containedctx // of records of activity, which outlive the call that they tell of
 	result   Result
 	progress atomic.Int64
 }
@@ -357,6 +361,7 @@ func (r *settler) refresh(ctx context.Context) error {
 func (r *settler) settled(it item) {
 	_, e := r.s.at(it.ref)
 	e.settled = done
+	r.tell(it.letter)
 	r.report(Outcome{Letter: *it.letter})
 }
 

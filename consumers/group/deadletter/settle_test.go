@@ -1,9 +1,11 @@
 package deadletter_test
 
 import (
+	cmps "cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,42 @@ import (
 	"millrace/consumers/group/deadletter"
 	"millrace/schemas"
 )
+
+func TestTheStoryOfAnOrderSaysThatItsLetterWasSettled(t *testing.T) {
+	w := newWorld(t)
+	if err := w.fake.CreateTopic(schemas.ActivityTopic, partitions, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.write(letter{offset: 7, order: 1}.record(), letter{offset: 8, order: 2, class: schemas.ClassExhausted}.record())
+	b := w.book(deadletter.Options{})
+	settle := func(f deadletter.Filter, how func(context.Context, *deadletter.Selection, deadletter.Work) (deadletter.Result, error), service string) {
+		t.Helper()
+		if result, err := how(t.Context(), w.choose(b, f), deadletter.Work{By: "ann@desk", Service: service}); err != nil || result.Settled != 1 {
+			t.Fatalf("settled %+v, %v", result, err)
+		}
+	}
+	settle(deadletter.Filter{Entities: []string{"1"}}, b.Redrive, "stock")
+	settle(deadletter.Filter{Entities: []string{"2"}}, b.Drop, "")
+	var got []schemas.Activity
+	for _, records := range w.committed(schemas.ActivityTopic) {
+		for _, r := range records {
+			a, err := schemas.ParseActivity(r.Value)
+			if err != nil || string(r.Key) != a.Shop+"|"+a.Subject || time.Since(a.Started) > time.Hour {
+				t.Errorf("key %s, value %s, %v", r.Key, r.Value, err)
+			}
+			a.Started, a.Ended = time.Time{}, time.Time{}
+			got = append(got, a)
+		}
+	}
+	slices.SortFunc(got, func(x, y schemas.Activity) int { return cmps.Compare(x.SourceOffset, y.SourceOffset) })
+	base := schemas.Activity{SourceTopic: orders, Shop: "acme.myshopify.com", ShopifyTopic: "orders/updated", Received: began, Attempt: 5}
+	one, two := base, base
+	one.Service, one.Outcome, one.Class, one.SourceOffset, one.WebhookID, one.Subject = "stock", "redriven", "permanent", 7, "webhook-0-7", "order/1"
+	two.Service, two.Outcome, two.Class, two.SourceOffset, two.WebhookID, two.Subject = groupID, "dropped", "exhausted", 8, "webhook-0-8", "order/2"
+	if diff := cmp.Diff([]schemas.Activity{one, two}, got); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+}
 
 func TestRedriveSendsALetterBackAndSettlesIt(t *testing.T) {
 	w := newWorld(t)
