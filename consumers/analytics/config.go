@@ -15,12 +15,12 @@ const maxBatchRows = 1_000_000
 // Config is the section "analytics".
 type Config struct {
 	member.Config     `mapstructure:",squash"`
-	BatchRows         int           `mapstructure:"batch_rows" help:"Rows at which a partition's batch is inserted; 1 to 1000000."`
-	BatchBytes        int           `mapstructure:"batch_bytes" help:"Bytes of keys, values and headers at which a partition's batch is inserted; 1 to 134217728. A single larger record makes a batch of its own."`
+	BatchRows         int           `mapstructure:"batch_rows" help:"Most rows of a partition's batch, which under load it grows to; 1 to 1000000. Batches begin with an eighth."`
+	BatchBytes        int           `mapstructure:"batch_bytes" help:"Most bytes of keys, values and headers in a partition's batch, which under load it grows to; 1 to 134217728. Batches begin with an eighth; a single larger record makes one of its own."`
 	BatchLinger       time.Duration `mapstructure:"batch_linger" help:"Longest time a record waits for its batch to fill before the batch is due; 0 inserts at once."`
 	InsertConcurrency int           `mapstructure:"insert_concurrency" help:"Inserts under way at once; 1 to 32."`
 	InsertsPerSecond  int           `mapstructure:"inserts_per_second" help:"Most inserts started per second by this process; due batches beyond it go on filling, oldest first, so that ClickHouse gets fewer and larger parts; at least 1."`
-	InsertTimeout     time.Duration `mapstructure:"insert_timeout" help:"Deadline of one insert, after which it is repeated with the same token; at least 100ms."`
+	InsertTimeout     time.Duration `mapstructure:"insert_timeout" help:"Deadline of one insert, or one read-back, after which it is repeated, an insert with the same token; at least 100ms."`
 	RetryBackoffMin   time.Duration `mapstructure:"retry_backoff_min" help:"Wait after the first failed insert; doubles up to retry_backoff_max, with jitter; at least 1ms."`
 	RetryBackoffMax   time.Duration `mapstructure:"retry_backoff_max" help:"Longest wait between two tries of an insert; at least retry_backoff_min."`
 	BufferBytes       int           `mapstructure:"buffer_bytes" help:"Bytes of records held in all batches together; fetching pauses above it; at least batch_bytes."`

@@ -255,7 +255,11 @@ func TestAStopInsertsAndCommitsWhatIsHeldAndLeavesTheGroup(t *testing.T) {
 		for p := range int32(3) {
 			w.produce(orders(p, 0, 10)...)
 		}
-		eventually(t, "records held", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.buffered > 0 && len(s.partitions) == 3*len(Topics()) })
+		eventually(t, "records held", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.buffered > 0 && len(s.partitions) == 3*len(Topics())
+		})
 		time.Sleep(5 * time.Second)
 		begin := time.Now()
 		mustStop(t, s)
