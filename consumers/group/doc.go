@@ -11,8 +11,10 @@
 //     waiting events cost an index of some bytes each. Later events of its key stay behind it.
 //   - Dead letters, state per key, recognition of repeats, classes of priority, gates that stop dispatch while a dependency is away.
 //
+//   - A record of what became of each event (Config.Activity), for people who ask which service did what with an order.
+//
 // What it does not give: exactly once for effects on the world outside. After a crash a handler may see an event again.
 //
 // Package member is the membership below; package outgoing guards calls to others; package deadletter is for people who deal with
-// dead letters. DESIGN.md has the decisions.
+// dead letters, package status tells how groups are doing. DESIGN.md has the decisions.
 package group
