@@ -38,3 +38,22 @@ func TestInsertRunsTheFeedOverAnotherSource(t *testing.T) {
 		t.Errorf("Insert() (-want, +got):\n%s", diff)
 	}
 }
+
+// TestTheBackfillSaysWhatTheFeedsSay: the SELECTs stand twice in the files, and this is why they are one.
+func TestTheBackfillSaysWhatTheFeedsSay(t *testing.T) {
+	migrations, err := ddl.Migrations()
+	if err != nil {
+		t.Fatalf("Migrations() error: %v", err)
+	}
+	models, err := ddl.Models()
+	if err != nil {
+		t.Fatalf("Models() error: %v", err)
+	}
+	var want []string
+	for _, m := range models {
+		want = append(want, m.Insert(m.Name, ddl.Source)+"\nSETTINGS max_partitions_per_insert_block = 0")
+	}
+	if diff := cmp.Diff(want, migrations[5].Statements); diff != "" {
+		t.Errorf("0006_backfill.sql (-feeds, +file):\n%s", diff)
+	}
+}

@@ -13,7 +13,7 @@
 -- a partition is one part. Old partitions are merged into one part in time.
 --
 -- An amount that a body has as text is converted exactly. One that is a JSON number (the amounts of a refund's lines) is
--- exact up to 15 digits. What is missing, null or of another type is zero, and no body whatever stops an insert: no
+-- exact up to 15 digits. A time is read where it begins like 2026-, since the parser takes any number for one. What is missing, null or of another type is zero, and no body whatever stops an insert: no
 -- conversion here may throw.
 
 DROP VIEW IF EXISTS {{database}}.orders_feed;
@@ -298,7 +298,7 @@ SELECT
     cancelled_at,
     updated_at,
     arrayMin(arrayFilter(t -> t > toDateTime64(0, 3, 'UTC'),
-        arrayMap(f -> parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC'), arrayFilter(f -> f.status = 'success', b.fulfillments)))) AS fulfilled_at,
+        arrayMap(f -> parseDateTime64BestEffortOrZero(if(substring(f.created_at, 5, 1) = '-', f.created_at, ''), 3, 'UTC'), arrayFilter(f -> f.status = 'success', b.fulfillments)))) AS fulfilled_at,
     total_price,
     if(isNull(b.current_total_price), toDecimal64OrZero(toString(total_price - money_back), 4), current_total) AS current_total_price,
     toDecimal64OrZero(toString(money_back), 4) AS refunded,
@@ -402,7 +402,7 @@ SELECT
     arraySum(q -> toInt64(q), tupleElement(r.refund_line_items, 'quantity')) AS units,
     tupleElement(r.refund_line_items, 'line_item_id') AS line_ids,
     tupleElement(r.refund_line_items, 'quantity') AS line_quantities,
-    parseDateTime64BestEffortOrZero(r.processed_at, 3, 'UTC') AS processed_at,
+    parseDateTime64BestEffortOrZero(if(substring(r.processed_at, 5, 1) = '-', r.processed_at, ''), 3, 'UTC') AS processed_at,
     shopify_topic,
     time,
     _topic,
@@ -412,7 +412,7 @@ FROM
 (
     SELECT
         *,
-        parseDateTime64BestEffortOrZero(r.created_at, 3, 'UTC') AS created,
+        parseDateTime64BestEffortOrZero(if(substring(r.created_at, 5, 1) = '-', r.created_at, ''), 3, 'UTC') AS created,
         arrayFirst(c -> c != '' AND length(c) <= 64, arrayConcat(
             [if(own, '', toString(order_currency)), r.total_duties_set.shop_money.currency_code],
             arrayMap(l -> l.subtotal_set.shop_money.currency_code, r.refund_line_items),
@@ -468,8 +468,8 @@ FROM
 (
     SELECT
         *,
-        parseDateTime64BestEffortOrZero(f.created_at, 3, 'UTC') AS created,
-        parseDateTime64BestEffortOrZero(f.updated_at, 3, 'UTC') AS updated
+        parseDateTime64BestEffortOrZero(if(substring(f.created_at, 5, 1) = '-', f.created_at, ''), 3, 'UTC') AS created,
+        parseDateTime64BestEffortOrZero(if(substring(f.updated_at, 5, 1) = '-', f.updated_at, ''), 3, 'UTC') AS updated
     FROM
     (
         SELECT
@@ -501,7 +501,7 @@ SELECT
     currency,
     total_price,
     updated_at,
-    parseDateTime64BestEffortOrZero(b.completed_at, 3, 'UTC') AS completed_at,
+    parseDateTime64BestEffortOrZero(if(substring(b.completed_at, 5, 1) = '-', b.completed_at, ''), 3, 'UTC') AS completed_at,
     shopify_topic,
     time,
     _topic,
@@ -529,7 +529,7 @@ SELECT
     if(length(b.status) <= 64, b.status, '') AS status,
     created_at,
     updated_at,
-    parseDateTime64BestEffortOrZero(b.published_at, 3, 'UTC') AS published_at,
+    parseDateTime64BestEffortOrZero(if(substring(b.published_at, 5, 1) = '-', b.published_at, ''), 3, 'UTC') AS published_at,
     tupleElement(b.variants, 'id') AS variant_ids,
     tupleElement(b.variants, 'sku') AS variant_skus,
     tupleElement(b.variants, 'title') AS variant_titles,
