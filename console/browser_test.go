@@ -67,7 +67,7 @@ func newBrowser(t *testing.T) context.Context {
 }
 
 // open shows path of the console at base in a new tab of a window of that size.
-func open(t *testing.T, browser context.Context, base, path string, width, height int64, scheme string) *tab {
+func open(browser context.Context, t *testing.T, base, path string, width, height int64, scheme string) *tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(browser)
 	ctx, cancel := context.WithTimeout(ctx, 2*limit)
@@ -121,6 +121,13 @@ func (b *tab) until(expression string) {
 }
 
 func (b *tab) keys(text string) { b.t.Helper(); b.do(chromedp.KeyEvent(text)) }
+
+// emptied takes out of the focused field the character of the shortcut that led there: a person's key is one event, which the page
+// swallows, while the protocol sends the key and its character apart.
+func (b *tab) emptied() {
+	b.t.Helper()
+	eval[bool](b, `(() => { const e = document.activeElement; e.value = ''; return e.dispatchEvent(new Event('input', { bubbles: true })); })()`)
+}
 
 // quiet fails the test where the page has complained.
 func (b *tab) quiet() {

@@ -76,7 +76,7 @@ func (c Config) Validate() error {
 
 // flat are the single errors of a joined one.
 func flat(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the shape of errors.Join itself, not one error in a chain
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

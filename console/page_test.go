@@ -57,7 +57,7 @@ func TestThePageInABrowser(t *testing.T) {
 	base := serve(t, db, someServices)
 
 	t.Run("shows figures and charts from the data", func(t *testing.T) {
-		b := open(t, browser, base, "/", 1280, 1000, "light")
+		b := open(browser, t, base, "/", 1280, 1000, "light")
 		b.until(loaded)
 		text := eval[string](b, `document.querySelector('.cards').innerText`)
 		for _, want := range []string{"60", "€1,230.00", "€20.50", "2", "1.5 s"} {
@@ -88,10 +88,11 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("finds an order, and tells its story", func(t *testing.T) {
-		b := open(t, browser, base, "/", 1280, 1000, "light")
+		b := open(browser, t, base, "/", 1280, 1000, "light")
 		b.until(loaded)
 		b.keys("/")
 		b.until(`document.activeElement.id === 'search'`)
+		b.emptied()
 		b.keys("#1000\r")
 		b.until(`document.querySelectorAll('.events tbody tr').length === 2 && location.hash.includes('q=%231000')`)
 		b.do(chromedp.Click(`.events tbody tr:last-child td[data-label="About"] a`))
@@ -120,7 +121,7 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("an address shows what it showed before", func(t *testing.T) {
-		b := open(t, browser, base, "/#/?range=1h&shop=acme.myshopify.com&event=shopify.orders%2F0%2F5", 1280, 1000, "light")
+		b := open(browser, t, base, "/#/?range=1h&shop=acme.myshopify.com&event=shopify.orders%2F0%2F5", 1280, 1000, "light")
 		b.until(`document.querySelector('.drawer[open] pre')`)
 		if shop := eval[string](b, `document.getElementById('shop').value`); shop != "acme" {
 			t.Errorf("the shop is %q, want acme", shop)
@@ -132,7 +133,7 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("works by keyboard", func(t *testing.T) {
-		b := open(t, browser, base, "/", 1280, 1000, "light")
+		b := open(browser, t, base, "/", 1280, 1000, "light")
 		b.until(loaded)
 		b.keys("\t")
 		if id := eval[string](b, `document.activeElement.id`); id != "skip" {
@@ -146,6 +147,8 @@ func TestThePageInABrowser(t *testing.T) {
 		b.keys("3")
 		b.until(`location.hash.includes('range=6h')`)
 		b.keys("s")
+		b.until(`document.activeElement.id === 'shop'`)
+		b.emptied()
 		b.until(`document.querySelectorAll('#shop-list [role="option"]').length === 2`)
 		b.keys("ac")
 		b.until(`document.querySelectorAll('#shop-list [role="option"]').length === 1`)
@@ -161,7 +164,7 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("is dark where that is wanted, and light when it is asked for", func(t *testing.T) {
-		b := open(t, browser, base, "/", 1280, 1000, "dark")
+		b := open(browser, t, base, "/", 1280, 1000, "dark")
 		b.until(loaded)
 		background := `getComputedStyle(document.body).backgroundColor`
 		if c := eval[string](b, background); c != "rgb(13, 16, 22)" {
@@ -178,7 +181,7 @@ func TestThePageInABrowser(t *testing.T) {
 	t.Run("fits a phone", func(t *testing.T) {
 		for _, width := range []int64{320, 390} {
 			for name, path := range map[string]string{"overview": "/", "story": "/#/story/acme.myshopify.com/order/1000", "event": "/#/?event=shopify.orders%2F0%2F5"} {
-				b := open(t, browser, base, path, width, 844, "light")
+				b := open(browser, t, base, path, width, 844, "light")
 				b.until(map[string]string{"overview": loaded, "story": `document.querySelector('.timeline .event')`, "event": `document.querySelector('.drawer[open] pre')`}[name])
 				if wide := eval[float64](b, `document.documentElement.scrollWidth`); int64(wide) > width {
 					t.Errorf("the %s is %v wide in a window of %d", name, wide, width)
@@ -192,7 +195,7 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("says that there is nothing", func(t *testing.T) {
-		b := open(t, browser, base, "/#/?shop=nobody.myshopify.com&q=%239999", 1280, 1000, "light")
+		b := open(browser, t, base, "/#/?shop=nobody.myshopify.com&q=%239999", 1280, 1000, "light")
 		b.until(loaded)
 		text := eval[string](b, `document.getElementById('main').innerText`)
 		for _, want := range []string{"No orders in this time", "Nothing sold in this time", "No events in this time", "Nothing is stored for #9999"} {
@@ -204,7 +207,7 @@ func TestThePageInABrowser(t *testing.T) {
 	})
 
 	t.Run("shows that the engine is away, and recovers", func(t *testing.T) {
-		b := open(t, browser, base, "/", 1280, 1000, "light")
+		b := open(browser, t, base, "/", 1280, 1000, "light")
 		b.until(loaded)
 		shown := `!document.getElementById('banner').hidden`
 		// The supervisor brings each new engine back within a second, so it takes some deaths until the page asks in between.

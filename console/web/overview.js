@@ -80,6 +80,11 @@ function squeeze(values, few = 40) {
 
 const total = (series, key) => series.reduce((sum, one) => one[key].map((v, i) => v + (sum[i] ?? 0)), []);
 
+const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800];
+
+/** points is the length of a point that divides a time into at most so many. */
+const points = (from, to, most) => STEPS.find((step) => (to - from) / step <= most && (step >= 60 || to - from <= 7200)) ?? 28 * 86400;
+
 export class Overview {
   constructor(app) {
     this.app = app;
@@ -146,11 +151,11 @@ export class Overview {
     const byShop = state.by === 'shops' && !state.shop;
     await Promise.all([
       one('totals', at, (x) => this.showTotals(x), []),
-      one('sales', at, (x) => this.showSales(x), [this.sales]),
-      byShop ? one('sales/shops', { from, to }, (x) => this.showByShop(x), [this.sales]) : null,
-      one('throughput', at, (x) => this.showThroughput(x, to), [this.throughput]),
+      one('sales', { ...at, step: points(from, to, 61) }, (x) => this.showSales(x), [this.sales]),
+      byShop ? one('sales/shops', { from, to, step: points(from, to, 61) }, (x) => this.showByShop(x), [this.sales]) : null,
+      one('throughput', { ...at, step: points(from, to, 121) }, (x) => this.showThroughput(x, to), [this.throughput]),
       one('products', at, (x) => this.showProducts(x.products), [this.products]),
-      one('delays', at, (x) => this.showDelays(x), [this.delays]),
+      one('delays', { ...at, step: points(from, to, 121) }, (x) => this.showDelays(x), [this.delays]),
       one('services', {}, (x) => this.showServices(x.services), [this.services]),
       this.events.load(signal, { from, to }, one),
     ]);
@@ -296,7 +301,7 @@ export class Overview {
     }
     this.set('delay', f.seconds(insert.p95), `Shopify to receipt ${f.seconds(x.receive.all.p95)}`, insert.p95 > 30 ? 'bad' : insert.p95 > 5 ? 'warn' : '');
     this.delays.ready();
-    const line = (name, values, c) => ({ name, kind: 'line', colour: c, values, format: f.seconds });
+    const line = (name, values, c) => ({ name, kind: 'line', colour: c, values, gaps: true, format: f.seconds });
     this.delayChart.draw({ times: x.times, step: x.step, axes: { y: f.seconds }, series: [line('Receipt to row, p50', x.insert.p50, '--c2'), line('p95', x.insert.p95, '--c1'), line('p99', x.insert.p99, '--c4')],
       summary: `Time from the receipt of an event to its row in ClickHouse: half within ${f.seconds(insert.p50)}, 95 % within ${f.seconds(insert.p95)}, 99 % within ${f.seconds(insert.p99)}.` });
     const { receive } = x;

@@ -60,7 +60,7 @@ func (r *Reports) ordersNamed(ctx context.Context, text string) (k keys, err err
 
 // merged are the events of both, the newest first, each once.
 func merged(a, b []Event) []Event {
-	all := append(a, b...)
+	all := slices.Concat(a, b)
 	slices.SortFunc(all, func(x, y Event) int {
 		return cmp.Or(y.Received.Compare(x.Received), cmp.Compare(y.Topic, x.Topic), cmp.Compare(y.Partition, x.Partition), cmp.Compare(y.Offset, x.Offset))
 	})
