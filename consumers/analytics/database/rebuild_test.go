@@ -212,8 +212,8 @@ func TestARebuildThatDiedIsDoneAnew(t *testing.T) {
 			})
 			func() {
 				defer func() {
-					if got := recover(); got != errKilled {
-						t.Fatalf("recovered %v", got)
+					if got, ok := recover().(error); !ok || !errors.Is(got, errKilled) {
+						t.Fatalf("recovered %v, want the kill", got)
 					}
 				}()
 				ctx, cancel := context.WithCancel(t.Context())
