@@ -34,10 +34,18 @@ class App {
     if (same) { history.replaceState(null, '', next); this.route(); } else location.hash = next;
   }
 
+  /** closed takes an event out of the address: the way back, if the page itself led to it. */
+  closed() {
+    if (this.opened) history.back();
+    else this.go({ event: '' }, { same: true });
+  }
+
   route(first = false) {
     const before = this.state;
     const state = read();
     this.state = state;
+    if (!state.event) this.opened = false;
+    else if (!first && !before.event) this.opened = true;
     const key = (x) => (x.story ? `story ${x.story.shop} ${x.story.kind} ${x.story.id}` : 'overview');
     if (first || key(before) !== key(state)) {
       this.view?.destroy();

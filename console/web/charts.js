@@ -104,7 +104,7 @@ export class Chart {
       const stroke = colour(one.colour);
       const options = { label: one.name, scale: one.axis ?? 'y', stroke, width: spec.stacked ? 1 : 1.75, points: { show: false }, spanGaps: Boolean(one.gaps) };
       if (one.kind === 'area') options.fill = alpha(stroke, spec.stacked ? 0.38 : 0.14);
-      if (one.kind === 'bars') Object.assign(options, { width: 0, fill: alpha(stroke, 0.82), stroke: undefined, paths: uPlot.paths.bars({ size: [0.72, 28], align: 1, radius: 0.18 }) });
+      if (one.kind === 'bars') Object.assign(options, { width: 0, fill: alpha(stroke, 0.82), stroke: undefined, paths: uPlot.paths.bars({ size: [0.72, 28], align: 0, radius: 0.18 }) });
       series.push(options);
     }
     return {

@@ -114,7 +114,7 @@ export class Drawer {
   constructor(app) {
     this.app = app;
     this.el = $('drawer');
-    this.el.addEventListener('close', () => { if (this.app.state.event) this.app.go({ event: '' }, { same: true }); });
+    this.el.addEventListener('close', () => { if (this.app.state.event) this.app.closed(); });
     this.el.addEventListener('click', (e) => { if (e.target === this.el) this.el.close(); });
     this.shown = '';
   }

@@ -101,6 +101,8 @@ export class StoryView {
     const tells = e.amount !== null && e.amount !== undefined;
     const total = tells && e.amount !== known?.amount ? f.money(e.amount, e.currency) : '';
     const status = tells ? ['financial_status', 'fulfillment_status'].filter((key) => e[key] && e[key] !== known?.[key]).map((key) => e[key]) : [];
+    const passed = e.activity.filter((a) => a.outcome === 'skipped' && !a.note);
+    const did = e.activity.filter((a) => !passed.includes(a));
     return h('li', { class: `event ${e.repeat ? 'repeat' : ''}` }, h('i', { class: `node d-${f.domain(e.shopify_topic)}`, 'aria-hidden': 'true' }),
       h('div', { class: 'what' },
         h('a', { href: link(state, { event: placeOf(e) }), title: 'Headers and body' }, f.happening(e.shopify_topic)),
@@ -110,7 +112,8 @@ export class StoryView {
         h('time', { datetime: e.received, title: f.absolute(e.received) }, f.exact(e.received))),
       h('p', { class: 'trail' }, h('span', {}, e.shopify_topic), h('span', {}, `Shopify → receipt ${f.seconds(Math.max((new Date(e.received) - new Date(e.triggered)) / 1000, 0))}`),
         h('span', {}, `→ row ${f.seconds(Math.max((new Date(e.inserted) - new Date(e.received)) / 1000, 0))}`)),
-      e.activity.length ? h('ul', { class: 'activity', 'aria-label': 'What services did' }, e.activity.map((a) => this.act(a, e))) : null);
+      e.activity.length ? h('ul', { class: 'activity', 'aria-label': 'What services did' }, did.map((a) => this.act(a, e)),
+        passed.length ? h('li', { class: 'passed' }, `passed over by ${passed.map((a) => a.service + (a.class ? ` (${a.class.replaceAll('_', ' ')})` : '')).join(', ')}`) : null) : null);
   }
 
   act(a, e) {
