@@ -302,7 +302,7 @@ export class Overview {
     this.set('delay', f.seconds(insert.p95), `Shopify to receipt ${f.seconds(x.receive.all.p95)}`, insert.p95 > 30 ? 'bad' : insert.p95 > 5 ? 'warn' : '');
     this.delays.ready();
     const line = (name, values, c) => ({ name, kind: 'line', colour: c, values, gaps: true, format: f.seconds });
-    this.delayChart.draw({ times: x.times, step: x.step, axes: { y: f.seconds }, series: [line('Receipt to row, p50', x.insert.p50, '--c2'), line('p95', x.insert.p95, '--c1'), line('p99', x.insert.p99, '--c4')],
+    this.delayChart.draw({ times: x.times, step: x.step, axes: { y: (v) => (v === 0 ? '0' : f.seconds(v)) }, series: [line('Receipt to row, p50', x.insert.p50, '--c2'), line('p95', x.insert.p95, '--c1'), line('p99', x.insert.p99, '--c4')],
       summary: `Time from the receipt of an event to its row in ClickHouse: half within ${f.seconds(insert.p50)}, 95 % within ${f.seconds(insert.p95)}, 99 % within ${f.seconds(insert.p99)}.` });
     const { receive } = x;
     put(this.delayLegend, JSON.stringify([insert, receive.all]), () => h('table', { class: 'mini' },
