@@ -10,7 +10,6 @@
 //   - Retries. A failed event is tried again by a schedule: short waits in memory, long ones in a retry topic, where a million
 //     waiting events cost an index of some bytes each. Later events of its key stay behind it.
 //   - Dead letters, state per key, recognition of repeats, classes of priority, gates that stop dispatch while a dependency is away.
-//
 //   - A record of what became of each event (Config.Activity), for people who ask which service did what with an order.
 //
 // What it does not give: exactly once for effects on the world outside. After a crash a handler may see an event again.
