@@ -22,10 +22,10 @@ import (
 // everything is a running `millrace dev` on free ports, with its addresses as the banner tells them.
 type everything struct {
 	*background
-	t                                      *testing.T
-	client                                 *http.Client
+	t                                               *testing.T
+	client                                          *http.Client
 	webhooks, clickHouse, kafka, operators, console string
-	secret                                 string
+	secret                                          string
 }
 
 func startDev(t *testing.T, data string, args ...string) *everything {
