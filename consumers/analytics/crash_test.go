@@ -29,7 +29,6 @@ type doomed struct {
 	dead  bool
 	steps map[step]int
 	conns []net.Conn
-	died  chan struct{}
 }
 
 // step is where a sink is in the life of a batch.
@@ -53,7 +52,7 @@ type crash struct {
 
 func newDoomed(t *testing.T, st store, plan crash) *doomed {
 	t.Helper()
-	return &doomed{store: st, t: t, plan: plan, steps: map[step]int{}, died: make(chan struct{})}
+	return &doomed{store: st, t: t, plan: plan, steps: map[step]int{}}
 }
 
 // pass dies if it is time to, and tells whether the process is dead.
@@ -75,7 +74,6 @@ func (d *doomed) dieLocked() {
 	for _, c := range d.conns {
 		_ = c.Close()
 	}
-	close(d.died)
 }
 
 func (d *doomed) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -152,6 +150,11 @@ func (w *world) watchCommits(all ...*doomed) {
 	})
 }
 
+func (d *doomed) awaitDeath(t *testing.T) {
+	t.Helper()
+	eventually(t, "death at: "+string(d.plan.at), func() bool { return !d.alive() })
+}
+
 func (d *doomed) alive() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -209,16 +212,9 @@ func TestASinkDiesAtEveryStepAndItsSuccessorBringsInEachRecordOnce(t *testing.T)
 					cfg.BatchRows = 10
 					a := w.startDoomed(cfg, first)
 					w.produce(orders(0, 0, 25)...)
-					eventually(t, "the second produce or a death", func() bool {
-						select {
-						case <-first.died:
-							return true
-						default:
-							return w.committed(0) == 25
-						}
-					})
+					eventually(t, "the first half or a death", func() bool { return !first.alive() || w.committed(0) == 25 })
 					w.produce(orders(0, 25, 50)...)
-					<-first.died
+					first.awaitDeath(t)
 					cfg.BatchRows = 7
 					b := w.start(cfg, st)
 					w.awaitFinal(50)
@@ -248,12 +244,12 @@ func TestASuccessorDiesWhileItReplaysAndTheNextGoesOn(t *testing.T) {
 					w.watchCommits(first, second)
 					a := w.startDoomed(crashConfig(), first)
 					w.produce(orders(0, 0, 20)...)
-					<-first.died
+					first.awaitDeath(t)
 					b := w.startDoomed(crashConfig(), second)
 					// The last step comes when the replay is over and the next batch begins.
 					eventually(t, "the second has the partition", func() bool { return len(b.owned()) > 0 })
 					w.produce(orders(0, 20, 30)...)
-					<-second.died
+					second.awaitDeath(t)
 					cfg := crashConfig()
 					cfg.BatchRows = 3
 					c := w.start(cfg, st)
@@ -332,7 +328,7 @@ func TestADeadLetterOfAReplayedBatchIsTheSameLetter(t *testing.T) {
 		w.watchCommits(first)
 		a := w.startDoomed(crashConfig(), first)
 		w.produce(order(0, 0), &kgo.Record{Topic: ordersTopic, Value: []byte("foreign")}, order(0, 2))
-		<-first.died
+		first.awaitDeath(t)
 		b := w.start(crashConfig(), st)
 		w.awaitFinal(3)
 		letters := w.readAll(lettersTopic, 2)
@@ -409,7 +405,7 @@ func TestWithoutTheMarkTheSameCrashDoublesRows(t *testing.T) {
 		first := newDoomed(t, st, crash{afterInsert, 1})
 		a := w.startDoomed(crashConfig(), first)
 		w.produce(orders(0, 0, 20)...)
-		<-first.died
+		first.awaitDeath(t)
 		w.setCommit("millrace-analytics", 0, "")
 		cfg := crashConfig()
 		cfg.BatchRows = 7
