@@ -125,7 +125,7 @@ func (b *block) add(r *kgo.Record) error {
 	}
 	body := unsafe.String(unsafe.SliceData(r.Value), len(r.Value)) //nolint:gosec // the client never writes to a record it has handed out, and the block lives no longer than its records
 	var x extracts
-	extract(body, &x, &b.problems)
+	extract(e.Topic, body, &x, &b.problems)
 	b.appendEvent(&e, kind, entity)
 	b.appendBody(body, orderID, &x)
 	b.topics = append(b.topics, r.Topic)

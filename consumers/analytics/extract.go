@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type extracts struct {
 	createdAt, updatedAt, cancelledAt              time.Time
 }
 
-// problem is the kind of a field that was there but could not be read.
+// problem is the kind of a field that could not be read.
 type problem int
 
 const (
@@ -32,11 +33,12 @@ const (
 	problemRange                   // a time outside of what DateTime64 holds; the nearest it holds is stored
 	problemText                    // not a string, or longer than its column should hold
 	problemBool                    // neither true nor false
+	problemMissing                 // not there or null, although each body of the topic has it and a read model needs it
 	problemCount
 )
 
 func (p problem) String() string {
-	return [...]string{"body", "order_id", "customer_id", "money", "time", "time_range", "text", "bool"}[p]
+	return [...]string{"body", "order_id", "customer_id", "money", "time", "time_range", "text", "bool", "missing"}[p]
 }
 
 // problems counts by kind.
@@ -49,9 +51,9 @@ const (
 	maxNameBytes = 256
 )
 
-// extract reads the top-level fields of a body in one pass. Of a repeated key the first counts, as in the record key.
-// The strings point into body. It never fails; see problem for what it counts.
-func extract(body string, x *extracts, p *problems) {
+// extract reads the top-level fields of a body of the Shopify topic in one pass. Of a repeated key the first counts, as in
+// the record key. The strings point into body. It never fails; see problem for what it counts.
+func extract(topic, body string, x *extracts, p *problems) {
 	*x = extracts{totalPrice: "0", currentTotal: "0", subtotal: "0", totalTax: "0", totalDiscounts: "0"}
 	root := gjson.Parse(body)
 	if !root.IsObject() {
@@ -66,6 +68,28 @@ func extract(body string, x *extracts, p *problems) {
 		}
 		return true
 	})
+	if left := needed(topic) &^ seen; left != 0 {
+		p[problemMissing] += bits.OnesCount32(uint32(left))
+	}
+}
+
+// needed returns the fields that every body of a topic has and without which it feeds no read model: the version of an
+// entity, and the time by which its table is sorted. An id-only body, which replaces an oversized one, lacks them, and that
+// is worth knowing too.
+func needed(topic string) fieldSet {
+	const updated, created = fieldSet(1) << fieldUpdatedAt, fieldSet(1) << fieldCreatedAt
+	switch topic {
+	case "orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/fulfilled", "orders/partially_fulfilled",
+		"checkouts/create", "checkouts/update", "fulfillments/create", "fulfillments/update":
+		return updated | created
+	case "refunds/create":
+		return created
+	case "products/create", "products/update", "customers/create", "customers/update", "customers/enable", "customers/disable",
+		"inventory_levels/update", "inventory_levels/connect":
+		return updated
+	default:
+		return 0
+	}
 }
 
 type field uint

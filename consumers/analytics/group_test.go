@@ -367,8 +367,8 @@ func TestProblemsOfBodiesAreCountedByKind(t *testing.T) {
 		s := w.start(testConfig(), &fakeStore{})
 		w.produce(
 			event(0, "1", "orders/create", "order/1", `[]`),
-			event(0, "2", "orders/create", "order/x", `{"total_price":"much","updated_at":"soon","currency":7,"test":"no","customer":{"id":-1}}`),
-			event(0, "3", "orders/create", "order/1", `{"updated_at":"9999-01-01T00:00:00Z"}`),
+			event(0, "2", "orders/create", "order/x", `{"created_at":"2026-01-01T00:00:00Z","total_price":"much","updated_at":"soon","currency":7,"test":"no","customer":{"id":-1}}`),
+			event(0, "3", "orders/create", "order/1", `{"updated_at":"9999-01-01T00:00:00Z"}`), // and no created_at
 		)
 		eventually(t, "commit", func() bool { return w.committed(0) == 3 })
 		for p := range problemCount {

@@ -112,7 +112,7 @@ func TestExtractReadsWhatItCanAndCountsTheRest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got extracts
 			var p problems
-			extract(tc.body, &got, &p)
+			extract("carts/update", tc.body, &got, &p)
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(extracts{})); diff != "" {
 				t.Errorf("extracts (-want, +got):\n%s", diff)
 			}
@@ -120,6 +120,32 @@ func TestExtractReadsWhatItCanAndCountsTheRest(t *testing.T) {
 				t.Errorf("problems = %v, want %v", p, tc.problems)
 			}
 		})
+	}
+}
+
+func TestABodyThatLostAFieldThatAModelNeedsIsCounted(t *testing.T) {
+	const both = `{"created_at":"2026-03-01T10:00:00Z","updated_at":"2026-03-01T10:00:00Z"}`
+	for _, tc := range []struct {
+		topic, body string
+		want        int
+	}{
+		{"orders/updated", both, 0},
+		{"orders/updated", `{"id":1}`, 2},
+		{"orders/create", `{"created_at":null,"updated_at":"2026-03-01T10:00:00Z"}`, 1},
+		{"orders/delete", `{"id":1}`, 0},
+		{"refunds/create", `{"created_at":"2026-03-01T10:00:00Z"}`, 0},
+		{"refunds/create", `{}`, 1},
+		{"products/update", `{"created_at":"2026-03-01T10:00:00Z"}`, 1},
+		{"inventory_levels/disconnect", `{}`, 0},
+		{"carts/update", `{}`, 0},
+		{"orders/updated", `[]`, 0}, // the body itself is what is wrong
+	} {
+		var x extracts
+		var p problems
+		extract(tc.topic, tc.body, &x, &p)
+		if p[problemMissing] != tc.want {
+			t.Errorf("%s %s: %d fields missing, want %d", tc.topic, tc.body, p[problemMissing], tc.want)
+		}
 	}
 }
 
