@@ -74,8 +74,8 @@ func (b *bench) newGroup() string {
 	return fmt.Sprintf("bench-%d", b.groups)
 }
 
-func (b *bench) sinkSpec(k *kafka, db *database.DB) childSpec {
-	return childSpec{Role: roleSink, URL: b.url, Database: db.Database(), Brokers: k.brokers(), Group: b.newGroup(), CPUProfile: b.o.cpuprofile}
+func (b *bench) sinkSpec(k *kafka, db *database.DB, records int) childSpec {
+	return childSpec{Role: roleSink, URL: b.url, Database: db.Database(), Brokers: k.brokers(), Group: b.newGroup(), CPUProfile: b.o.cpuprofile, MemProfile: b.o.memprofile, HeapAfter: records / 2}
 }
 
 // recordSink runs the sink once through the recorder, and has the engine write what has arrived to a file.
@@ -89,7 +89,7 @@ func (b *bench) recordSink(ctx context.Context, k *kafka, f filled, dir string) 
 	if err != nil {
 		return err
 	}
-	spec := b.sinkSpec(k, db)
+	spec := b.sinkSpec(k, db, f.records)
 	spec.URL, spec.Plain = proxy, true
 	_, err = b.sinkThrough(ctx, k, f, spec)
 	if err := errors.Join(err, end()); err != nil {
@@ -156,7 +156,7 @@ func (b *bench) runSink(ctx context.Context, k *kafka, f filled) (_ figures, err
 		return figures{}, err
 	}
 	defer func() { err = errors.Join(err, b.drop(ctx, db)) }()
-	r, err := b.sinkThrough(ctx, k, f, b.sinkSpec(k, db))
+	r, err := b.sinkThrough(ctx, k, f, b.sinkSpec(k, db, f.records))
 	return r, errors.Join(err, b.verify(ctx, db, f.records))
 }
 

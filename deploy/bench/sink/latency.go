@@ -35,7 +35,7 @@ func (b *bench) latencies(ctx context.Context, k *kafka, plan string, loads []wo
 		return err
 	}
 	defer func() { err = errors.Join(err, b.drop(ctx, db)) }()
-	c, err := launch(ctx, b.sinkSpec(k, db))
+	c, err := launch(ctx, b.sinkSpec(k, db, records))
 	if err != nil {
 		return err
 	}

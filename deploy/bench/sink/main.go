@@ -30,6 +30,7 @@ type options struct {
 	poll       time.Duration
 	out        string
 	cpuprofile string
+	memprofile string
 	dir        string
 }
 
@@ -69,6 +70,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.poll, "poll", 40*time.Millisecond, "pause between two SELECTs that look for new rows")
 	f.StringVar(&o.out, "out", "", "file that gets the report, too")
 	f.StringVar(&o.cpuprofile, "cpuprofile", "", "file for a CPU profile of the sink (its last run)")
+	f.StringVar(&o.memprofile, "memprofile", "", "file for a heap profile of the sink in the middle of its last run")
 	f.StringVar(&o.dir, "dir", "", "folder for the data of broker and engine; empty: the system's temporary folder")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("read flags: %w", err)

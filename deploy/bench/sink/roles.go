@@ -35,6 +35,8 @@ type childSpec struct {
 	Group      string
 	Blocks     string // folder of recorded blocks, of the direct role
 	CPUProfile string
+	MemProfile string // of the heap, when HeapAfter rows are through
+	HeapAfter  int
 }
 
 // reportEvery is how often a child tells how many rows it has.
@@ -91,7 +93,7 @@ func beSink(ctx context.Context, spec childSpec) error {
 	}
 	told := make(chan error, 1)
 	reporting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	go func() { told <- tell(reporting, registry, first) }()
+	go func() { told <- tell(reporting, registry, first, spec) }()
 	err = sink.Run(ctx)
 	cancel()
 	return errors.Join(err, <-told, db.Close())
@@ -108,7 +110,8 @@ func (f *firstFetch) OnFetchBatchRead(kgo.BrokerMetadata, string, int32, kgo.Fet
 }
 
 // tell prints a line whenever the sink has inserted more, and one at the end.
-func tell(ctx context.Context, registry *prometheus.Registry, first *firstFetch) error {
+func tell(ctx context.Context, registry *prometheus.Registry, first *firstFetch, spec childSpec) error {
+	heap := spec.MemProfile
 	out := json.NewEncoder(os.Stdout)
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
@@ -116,6 +119,12 @@ func tell(ctx context.Context, registry *prometheus.Registry, first *firstFetch)
 		l := line{At: time.Now().UnixMicro(), Began: first.at.Load()}
 		if err := counters(registry, &l); err != nil {
 			return err
+		}
+		if heap != "" && l.Rows >= int64(spec.HeapAfter) {
+			if err := writeHeap(heap); err != nil {
+				return err
+			}
+			heap = ""
 		}
 		ended := ctx.Err() != nil
 		if l.Rows != last || ended {
@@ -135,6 +144,18 @@ func tell(ctx context.Context, registry *prometheus.Registry, first *firstFetch)
 		case <-ctx.Done():
 		}
 	}
+}
+
+// writeHeap writes what the heap holds as of the last garbage collection.
+func writeHeap(name string) error {
+	file, err := os.Create(name) //nolint:gosec // a person's choice
+	if err != nil {
+		return fmt.Errorf("make heap profile: %w", err)
+	}
+	if err := errors.Join(pprof.WriteHeapProfile(file), file.Close()); err != nil {
+		return fmt.Errorf("write heap profile: %w", err)
+	}
+	return nil
 }
 
 // counters reads what the sink says about itself; its metrics are its public face.
