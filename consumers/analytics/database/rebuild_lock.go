@@ -120,10 +120,10 @@ func (l *rebuildLock) keep(ctx context.Context) error {
 		switch {
 		case err == nil:
 			renewed = time.Now()
-		case errors.Is(err, ErrRebuildRunning):
-			return err
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, ErrRebuildRunning):
+			return err
 		case time.Since(renewed) > l.life/2:
 			return fmt.Errorf("renew the lock: %w", err)
 		}
@@ -155,7 +155,11 @@ func (l *rebuildLock) make(ctx context.Context) error {
 }
 
 // renew shows a sign of life. If the lock has become another's, that one's is shown to be alive, which it is.
+//
+// It is not cut off by ctx: the server would go on with it, and meet the statement that makes the next lock of this name.
 func (l *rebuildLock) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.life/2)
+	defer cancel()
 	alive, err := l.now(ctx)
 	if err != nil {
 		return err

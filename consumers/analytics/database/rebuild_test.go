@@ -158,6 +158,33 @@ func TestARebuildRepairsAModel(t *testing.T) {
 	}
 }
 
+// Both passes over what came meanwhile bring what the views have not: here all of it, as if each insert had been under way
+// when the second view was made, or had looked up the views' targets on either side of the swap.
+func TestARebuildCatchesUpBeforeAndAfterTheSwap(t *testing.T) {
+	e := enginetest.Start(t)
+	for step, table := range map[string]string{"catch up": "orders_rebuild", "catch up after the swap": "orders"} {
+		t.Run(step, func(t *testing.T) {
+			db := databasetest.Open(t, e)
+			databasetest.Migrate(t, db)
+			if err := insertOrders(t.Context(), db, 1, 100); err != nil {
+				t.Fatal(err)
+			}
+			o := quietRebuild()
+			o.ForTest(0, 0, func(at string) {
+				if at == step {
+					databasetest.Exec(t, db, "TRUNCATE TABLE %."+table)
+				}
+			})
+			if _, err := database.Rebuild(t.Context(), db, "orders", o); err != nil {
+				t.Fatalf("Rebuild() error: %v", err)
+			}
+			if n := databasetest.Count(t, db, "SELECT count() FROM %.orders FINAL"); n != 100 {
+				t.Errorf("orders has %d rows, want 100", n)
+			}
+		})
+	}
+}
+
 func TestEveryModelCanBeRebuilt(t *testing.T) {
 	e := enginetest.Start(t)
 	db := databasetest.Open(t, e)
@@ -205,7 +232,7 @@ func TestARebuildThatDiedIsDoneAnew(t *testing.T) {
 	for _, at := range steps[1:] {
 		t.Run(at, func(t *testing.T) {
 			o := quietRebuild()
-			o.ForTest(300*time.Millisecond, 0, func(step string) {
+			o.ForTest(3*time.Second, 0, func(step string) {
 				if step == at {
 					panic(errKilled)
 				}
@@ -227,7 +254,7 @@ func TestARebuildThatDiedIsDoneAnew(t *testing.T) {
 			}
 			o = quietRebuild()
 			for {
-				o.ForTest(300*time.Millisecond, 0, nil)
+				o.ForTest(3*time.Second, 0, nil)
 				_, err := database.Rebuild(t.Context(), db, "orders", o)
 				if errors.Is(err, database.ErrRebuildRunning) { // for as long as the dead one's lock is believed
 					time.Sleep(10 * time.Millisecond)
