@@ -17,6 +17,7 @@ func plan(t *testing.T, db *database.DB, query string) string {
 // testConditionsReachTheTables: a condition on shop and time that is put to a view selects partitions and granules of its
 // tables, in each of them.
 func testConditionsReachTheTables(t *testing.T, db *database.DB) {
+	t.Helper()
 	databasetest.Exec(t, db, `INSERT INTO %.orders (shop, created_at, order_id, version, customer_id, line_skus) SELECT concat('s', toString(modulo(number, 100))), toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + toIntervalMinute(number * 3), number + 1, 1, 1, ['a'] FROM numbers(50000)`)
 	databasetest.Exec(t, db, `INSERT INTO %.refunds (shop, created_at, refund_id, order_id, version) SELECT concat('s', toString(modulo(number, 100))), toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + toIntervalMinute(number * 3), number + 1, number, 1 FROM numbers(50000)`)
 	databasetest.Exec(t, db, `INSERT INTO %.checkouts (shop, created_at, token, version) SELECT concat('s', toString(modulo(number, 100))), toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + toIntervalMinute(number * 3), toString(number), 1 FROM numbers(50000)`)
@@ -42,6 +43,7 @@ func testConditionsReachTheTables(t *testing.T, db *database.DB) {
 }
 
 func testHealth(t *testing.T, db *database.DB) {
+	t.Helper()
 	databasetest.Exec(t, db, `INSERT INTO %.events (id, shop, shopify_topic, time, received_time, inserted_at, body, _topic, _offset)
 		SELECT toString(intDiv(number, 1 + (number < 20))), 's', if(modulo(number, 4) = 0, 'orders/create', 'products/update'), toDateTime64('2026-03-01 10:00:00', 9, 'UTC') + toIntervalMillisecond(number * 3) AS time,
 			time + toIntervalMillisecond(if(modulo(number, 4) = 0, 200, 2000)) AS received_time, received_time + toIntervalMillisecond(50), 'four', 'shopify.orders', number FROM numbers(40000)`)

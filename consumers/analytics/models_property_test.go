@@ -75,8 +75,8 @@ func (l *life) refund(second, amount int64) fields {
 }
 
 type day struct {
-	date, currency                                     string
-	orders, gross, writtenOff, refunds, refunded, cent int64
+	date, currency                               string
+	orders, gross, writtenOff, refunds, refunded int64
 }
 
 // books computes sales_by_day from the last states.
@@ -113,9 +113,10 @@ func books(lives []*life) []string {
 	return out
 }
 
-// testAnyOrder: any order of arrival, with any repeats, cut into any inserts, with merges in between or not, comes to the same
+// checkAnyOrder: any order of arrival, with any repeats, cut into any inserts, with merges in between or not, comes to the same
 // books, to the cent.
-func testAnyOrder(t *testing.T, db *database.DB) {
+func checkAnyOrder(t *testing.T, db *database.DB) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(5, 8))
 	var lives []*life
 	var all []delivery

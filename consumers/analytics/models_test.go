@@ -24,7 +24,7 @@ func TestTheModels(t *testing.T) {
 	t.Run("show lines, units, customers and fulfilment times", func(t *testing.T) { testOrderParts(t, open(t)) })
 	t.Run("show what is not an order", func(t *testing.T) { testOtherEntities(t, open(t)) })
 	t.Run("are not stopped by any body", func(t *testing.T) { testHostileBodies(t, open(t)) })
-	t.Run("come to the same whatever the order of arrival", func(t *testing.T) { testAnyOrder(t, open(t)) })
+	t.Run("come to the same whatever the order of arrival", func(t *testing.T) { checkAnyOrder(t, open(t)) })
 	t.Run("are filled by the migration and by running a feed again", func(t *testing.T) { testFeedsAgain(t, open(t)) })
 	t.Run("let conditions through to the tables", func(t *testing.T) { testConditionsReachTheTables(t, open(t)) })
 	t.Run("show the pipeline's health from projections", func(t *testing.T) { testHealth(t, open(t)) })
