@@ -60,7 +60,7 @@ FROM
         5000000000000 + k AS id_,
         toString(id_) AS order_text,
         intDiv(created_us, 1000000) AS created_s,
-        multiIf(v = 1, created_us + 300000, v = 2, created_us + 20000000, toInt64({{start}}000000 + cityHash64(k, if(v >= 6, v - 2, v), 2) % {{length}}000000)) * 1000 AS at_ns,
+        multiIf(v = 1, created_us + 300000, v = 2, created_us + 20000000, toInt64({{start}}000000 + cityHash64(k, multiIf(v = 6, 5, v = 7, 4, v), 2) % {{length}}000000)) * 1000 AS at_ns,
         toInt64(intDiv(at_ns, 1000000000)) AS at_s,
         -- Most are on their way for a second or so; one in a hundred was repeated by Shopify.
         toInt64(if(h % 97 = 0, 60000000000 + h % 7200000000000, 150000000 + h % 1500000000)) AS delay_ns,
@@ -82,8 +82,8 @@ FROM
         multiIf(v = 1, 'pending', v = 5 AND refunds, 'partially_refunded', cancels, 'voided', 'paid') AS paid,
         concat('{"id":', toString(id_ + 700000000000000), ',"name":"', name, '.1","status":"success","location_id":1,"created_at":"', formatDateTime(fromUnixTimestamp(toUInt32(shipped_s)), '%FT%TZ', 'UTC'),
             '","updated_at":"', formatDateTime(fromUnixTimestamp(toUInt32(shipped_s)), '%FT%TZ', 'UTC'), '","tracking_company":"UPS","line_items":[{"quantity":', toString(quantities[1]), '}],') AS fulfillment,
-        -- The event of v = 5 comes five days after the creation; what it says of the fulfilment is close enough to v = 4.
-        toInt64(if(v IN (4, 7), at_s, created_s + 129600)) AS shipped_s,
+        -- The fulfilment is a day and a half after the creation, in whatever event tells of it.
+        toInt64(created_s + 129600) AS shipped_s,
         concat(',"refund_line_items":[{"line_item_id":', toString(id_ * 10), ',"quantity":', toString(quantities[1]), ',"subtotal_set":{"shop_money":{"currency_code":"', currency,
             '"}}}],"transactions":[{"kind":"refund","status":"success","amount":"', concat(toString(intDiv(back, 100)), '.', leftPad(toString(back % 100), 2, '0')), '","currency":"', currency, '","test":false}]}') AS refund_rest
     FROM
