@@ -171,7 +171,6 @@ func crashConfig() Config {
 // whereSinksDie runs a test in real time, since commits meet rebalances in it.
 func whereSinksDie(t *testing.T, test func(w *world)) {
 	t.Helper()
-	t.Parallel()
 	outside(t, 1, test)
 }
 
@@ -201,9 +200,11 @@ func (w *world) awaitFinal(end int64) {
 // A first sink dies at every step of a batch, in the first and in a later batch; the second, with other limits of a batch, must bring in
 // what the first has begun, exactly once, and go on.
 func TestASinkDiesAtEveryStepAndItsSuccessorBringsInEachRecordOnce(t *testing.T) {
+	t.Parallel()
 	for _, at := range []step{beforeMark, beforeInsert, afterInsert, beforeIdle} {
 		for n := 1; n <= 2; n++ {
 			t.Run(fmt.Sprintf("%s, %d", at, n), func(t *testing.T) {
+				t.Parallel()
 				whereSinksDie(t, func(w *world) {
 					st := &fakeStore{}
 					first := newDoomed(t, st, crash{at, n})
@@ -230,6 +231,7 @@ func TestASinkDiesAtEveryStepAndItsSuccessorBringsInEachRecordOnce(t *testing.T)
 // What the first has left in ClickHouse can be nothing, a token without rows, or some of the parts. The second dies too, while it
 // replays; the third brings it to its end.
 func TestASuccessorDiesWhileItReplaysAndTheNextGoesOn(t *testing.T) {
+	t.Parallel()
 	left := map[string]*fakeStore{
 		"everything":           {},
 		"a token without rows": {losesRows: func(n int) bool { return n == 0 }},
@@ -238,6 +240,7 @@ func TestASuccessorDiesWhileItReplaysAndTheNextGoesOn(t *testing.T) {
 	for what, like := range left {
 		for _, at := range []step{beforeInsert, afterInsert, beforeReadBack, afterReadBack, afterProject, beforeMark} {
 			t.Run(what+", "+string(at), func(t *testing.T) {
+				t.Parallel()
 				whereSinksDie(t, func(w *world) {
 					st := &fakeStore{losesRows: like.losesRows, breaksOff: like.breaksOff}
 					first, second := newDoomed(t, st, crash{afterInsert, 1}), newDoomed(t, st, crash{at, 1})
@@ -269,6 +272,7 @@ func TestASuccessorDiesWhileItReplaysAndTheNextGoesOn(t *testing.T) {
 
 // The insert of a sink that the group has given up lands after its successor's.
 func TestTheInsertOfAZombieLandsAfterItsSuccessors(t *testing.T) {
+	t.Parallel()
 	whereSinksDie(t, func(w *world) {
 		st := &fakeStore{}
 		late, landed := make(chan struct{}), make(chan error, 1)
@@ -322,6 +326,7 @@ func (s *slowStore) insert(ctx context.Context, rows rowBlock, token string) err
 // A record that cannot be a row is set aside before its batch is finalised, and again by whoever replays it; both are one letter, since
 // they name the same source.
 func TestADeadLetterOfAReplayedBatchIsTheSameLetter(t *testing.T) {
+	t.Parallel()
 	whereSinksDie(t, func(w *world) {
 		st := &fakeStore{}
 		first := newDoomed(t, st, crash{beforeIdle, 1})
@@ -400,6 +405,7 @@ func TestTheMarkIsShortAndReadBackAsItWas(t *testing.T) {
 
 // The tests above can see a fault: without the mark the same crash doubles rows.
 func TestWithoutTheMarkTheSameCrashDoublesRows(t *testing.T) {
+	t.Parallel()
 	whereSinksDie(t, func(w *world) {
 		st := &fakeStore{}
 		first := newDoomed(t, st, crash{afterInsert, 1})
