@@ -59,6 +59,8 @@ func OnCluster(statement, cluster string) (string, error) {
 		return "", fmt.Errorf("no form of this statement for a cluster is known: %.80s", statement)
 	case strings.Contains(statement[:at[1]], "MATERIALIZED VIEW") && !strings.HasPrefix(statement[at[1]:], " TO "):
 		return "", fmt.Errorf("only a materialized view with TO can be on a cluster, since its own table would not be replicated: %.80s", statement)
+	case strings.Contains(statement, " ENGINE = Null"): // stores nothing, so there is nothing to replicate
+		return statement[:at[1]] + on + statement[at[1]:], nil
 	case at[2] < 0: // not CREATE TABLE
 		return statement[:at[1]] + on + replicatedSettings(statement[at[1]:]), nil
 	}

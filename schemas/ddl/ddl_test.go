@@ -43,7 +43,7 @@ func TestEveryInsertTargetHasItsOwnDeduplicationWindow(t *testing.T) {
 	}
 	for _, m := range migrations {
 		for _, s := range m.Statements {
-			if strings.HasPrefix(s, "CREATE TABLE") && !strings.Contains(s, "non_replicated_deduplication_window = 100000") {
+			if strings.HasPrefix(s, "CREATE TABLE") && !strings.Contains(s, " ENGINE = Null") && !strings.Contains(s, "non_replicated_deduplication_window = 100000") {
 				t.Errorf("a repeated insert would double this table: %.80s", s)
 			}
 		}

@@ -3,6 +3,7 @@ package ddl
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +13,11 @@ const Source = DatabaseVariable + ".events"
 // Model is one read model: a table that a materialized view feeds from events. Of all versions of an entity the table
 // keeps the greatest, so a row that is written twice counts once, and a feed may be run again over any part of events.
 type Model struct {
-	Name   string // the table, e.g. orders
-	Feed   string // the materialized view that feeds it, e.g. orders_feed
-	Select string // the feed's SELECT over Source, with DatabaseVariable in it; its columns are the table's, in order
-	Table  string // the statement that creates the table, with DatabaseVariable in it
+	Name   string   // the table, e.g. orders
+	Feed   string   // the materialized view that feeds it, e.g. orders_feed
+	Select string   // the feed's SELECT over Source, with DatabaseVariable in it; its columns are the table's, in order
+	Topics []string // the Shopify topics that Select names: of events of others it takes nothing
+	Table  string   // the statement that creates the table, with DatabaseVariable in it
 }
 
 // Insert returns the statement that runs the feed again over source, a table expression with the columns of events, with
@@ -39,9 +41,12 @@ func Models() ([]Model, error) {
 	return modelsOf(migrations)
 }
 
-// modelsOf reads the models out of migrations: every materialized view over Source that none of them drops later.
+// modelsOf reads the models out of migrations: every feed that none of them drops later. A feed reads Source or an intake, to
+// which a route passes rows of Source; over Source itself its SELECT says the same.
 func modelsOf(migrations []Migration) ([]Model, error) {
 	create := regexp.MustCompile(`^CREATE (TABLE|MATERIALIZED VIEW) IF NOT EXISTS \{\{database\}\}\.(\w+)(?: TO \{\{database\}\}\.(\w+) AS\s+((?s:.*)))?`)
+	source := regexp.MustCompile(`\{\{database\}\}\.(?:events|\w+_intake)\b`)
+	topic := regexp.MustCompile(`'([a-z_]+/[a-z_]+)'`)
 	drop := regexp.MustCompile(`^DROP (?:TABLE|VIEW) IF EXISTS \{\{database\}\}\.(\w+)$`)
 	tables := map[string]string{}
 	var models []Model
@@ -51,14 +56,22 @@ func modelsOf(migrations []Migration) ([]Model, error) {
 				delete(tables, name[1])
 				models = without(models, name[1])
 			}
-			switch name := create.FindStringSubmatch(s); {
+			name := create.FindStringSubmatch(s)
+			switch {
 			case name == nil:
 			case name[1] == "TABLE":
 				tables[name[2]] = s
-			case strings.Count(name[4], Source) != 1:
-				return nil, fmt.Errorf("migration %d: view %s reads %s not exactly once", m.Version, name[2], Source)
+			case !strings.HasSuffix(name[2], "_feed"):
+			case len(source.FindAllString(name[4], -1)) != 1:
+				return nil, fmt.Errorf("migration %d: view %s must read %s or one intake, exactly once", m.Version, name[2], Source)
 			default:
-				models = append(models, Model{Name: name[3], Feed: name[2], Select: name[4]})
+				model := Model{Name: name[3], Feed: name[2], Select: source.ReplaceAllLiteralString(name[4], Source)}
+				for _, t := range topic.FindAllStringSubmatch(model.Select, -1) {
+					if !slices.Contains(model.Topics, t[1]) {
+						model.Topics = append(model.Topics, t[1])
+					}
+				}
+				models = append(models, model)
 			}
 		}
 	}

@@ -56,6 +56,9 @@ func TestTheEngineUnderstandsTheSchemaOfACluster(t *testing.T) {
 				if code := codeOf(db.Conn().Exec(t.Context(), s)); code != codeNoCluster {
 					t.Errorf("migration %d: code %d, want %d for there is no such cluster\n%s", m.Version, code, codeNoCluster, s)
 				}
+				if strings.Contains(s, " ENGINE = Null") { // stores nothing
+					continue
+				}
 				s = strings.NewReplacer(" ON CLUSTER 'prod'", "", "{uuid}", "1", "{shard}", "1", "'{replica}'", "'1'", "CREATE TABLE IF NOT EXISTS "+db.Quoted()+".", "CREATE TABLE "+db.Quoted()+".x").Replace(s)
 				if code := codeOf(db.Conn().Exec(t.Context(), s)); code != codeNoKeeper {
 					t.Errorf("migration %d: code %d, want %d for there is no Keeper\n%s", m.Version, code, codeNoKeeper, s)
@@ -137,7 +140,7 @@ func newClusterOfOne(t *testing.T, e *enginetest.Engine) *clusterOfOne {
 			if n := bytes.Count(body, []byte(" ON CLUSTER 'prod'")); n != 1 {
 				t.Errorf("on this replica alone: %.120s", body)
 			}
-			if bytes.Contains(body, []byte("CREATE TABLE")) && !replicated.Match(body) {
+			if bytes.Contains(body, []byte("CREATE TABLE")) && !bytes.Contains(body, []byte(" ENGINE = Null")) && !replicated.Match(body) {
 				t.Errorf("not replicated: %.120s", body)
 			}
 		}

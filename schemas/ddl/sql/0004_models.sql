@@ -262,6 +262,100 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (shop, inventory_item_id, location_id)
 SETTINGS non_replicated_deduplication_window = 100000;
 
+-- ClickHouse runs every view of a table at every insert, and to run one of the feeds costs 10 to 40 ms before it has seen a
+-- row: all of them together made an insert of one row take 80 ms instead of 15. So a feed does not stand at events but at a
+-- table that stores nothing (<model>_intake), to which a view that costs next to nothing (<model>_route) passes the rows that
+-- the feed may take, and of those only the columns that it reads. A feed to which nothing is passed is not run. Measured, one
+-- row: 80 to 30 ms for a stock level, 65 for an order.
+-- What a feed takes is decided by its own conditions; a route may pass more, never less.
+CREATE TABLE IF NOT EXISTS {{database}}.deletions_intake ENGINE = Null AS
+SELECT shop, shopify_topic, entity_id, time, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.deletions_route TO {{database}}.deletions_intake AS
+SELECT shop, shopify_topic, entity_id, time, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE shopify_topic IN ('orders/delete', 'products/delete', 'checkouts/delete', 'inventory_items/delete', 'customers/delete', 'customers/redact', 'customers/merge');
+
+CREATE TABLE IF NOT EXISTS {{database}}.orders_intake ENGINE = Null AS
+SELECT shop, shopify_topic, order_id, customer_id, time, created_at, updated_at, cancelled_at, currency, test, financial_status, fulfillment_status, total_price,
+    current_total_price, subtotal_price, total_tax, total_discounts, name, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.orders_route TO {{database}}.orders_intake AS
+SELECT shop, shopify_topic, order_id, customer_id, time, created_at, updated_at, cancelled_at, currency, test, financial_status, fulfillment_status, total_price,
+    current_total_price, subtotal_price, total_tax, total_discounts, name, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE order_id != 0 AND shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled');
+
+CREATE TABLE IF NOT EXISTS {{database}}.refunds_intake ENGINE = Null AS
+SELECT shop, shopify_topic, order_id, time, updated_at, currency, test, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.refunds_route TO {{database}}.refunds_intake AS
+SELECT shop, shopify_topic, order_id, time, updated_at, currency, test, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE order_id != 0
+    AND (shopify_topic = 'refunds/create'
+        OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+            AND (position(body, '"refunds":[]') = 0 OR position(body, '"refunds":[{') != 0)));
+
+CREATE TABLE IF NOT EXISTS {{database}}.fulfillments_intake ENGINE = Null AS
+SELECT shop, shopify_topic, order_id, time, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.fulfillments_route TO {{database}}.fulfillments_intake AS
+SELECT shop, shopify_topic, order_id, time, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE order_id != 0
+    AND (shopify_topic IN ('fulfillments/create', 'fulfillments/update')
+        OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
+            AND (position(body, '"fulfillments":[]') = 0 OR position(body, '"fulfillments":[{') != 0)));
+
+CREATE TABLE IF NOT EXISTS {{database}}.checkouts_intake ENGINE = Null AS
+SELECT shop, shopify_topic, customer_id, time, created_at, updated_at, currency, total_price, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.checkouts_route TO {{database}}.checkouts_intake AS
+SELECT shop, shopify_topic, customer_id, time, created_at, updated_at, currency, total_price, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE shopify_topic IN ('checkouts/create', 'checkouts/update');
+
+CREATE TABLE IF NOT EXISTS {{database}}.products_intake ENGINE = Null AS
+SELECT shop, shopify_topic, entity_id, time, created_at, updated_at, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.products_route TO {{database}}.products_intake AS
+SELECT shop, shopify_topic, entity_id, time, created_at, updated_at, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE shopify_topic IN ('products/create', 'products/update');
+
+CREATE TABLE IF NOT EXISTS {{database}}.customers_intake ENGINE = Null AS
+SELECT shop, shopify_topic, entity_id, time, created_at, updated_at, currency, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.customers_route TO {{database}}.customers_intake AS
+SELECT shop, shopify_topic, entity_id, time, created_at, updated_at, currency, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE shopify_topic IN ('customers/create', 'customers/update', 'customers/enable', 'customers/disable');
+
+CREATE TABLE IF NOT EXISTS {{database}}.inventory_levels_intake ENGINE = Null AS
+SELECT shop, shopify_topic, time, updated_at, body, _topic, _partition, _offset
+FROM {{database}}.events
+LIMIT 0;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.inventory_levels_route TO {{database}}.inventory_levels_intake AS
+SELECT shop, shopify_topic, time, updated_at, body, _topic, _partition, _offset
+FROM {{database}}.events
+WHERE shopify_topic IN ('inventory_levels/update', 'inventory_levels/connect', 'inventory_levels/disconnect');
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{database}}.deletions_feed TO {{database}}.deletions AS
 SELECT
     transform(shopify_topic, ['orders/delete', 'products/delete', 'checkouts/delete', 'inventory_items/delete'], ['order', 'product', 'checkout', 'inventory_item'], 'customer') AS kind,
@@ -275,7 +369,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.deletions_intake AS events
 WHERE (shopify_topic IN ('orders/delete', 'products/delete', 'checkouts/delete', 'inventory_items/delete', 'customers/delete', 'customers/redact')
         AND toUInt64OrZero(events.entity_id) != 0)
     OR (shopify_topic = 'customers/merge' AND JSONExtractString(body, 'status') = 'completed');
@@ -354,7 +448,7 @@ FROM
                 fulfillments Array(Tuple(status String, created_at String)),
                 refunds Array(Tuple(transactions Array(Tuple(
                     kind String, status String, amount String, currency String, amount_set Tuple(shop_money Tuple(amount String, currency_code String)))))))') AS b
-        FROM {{database}}.events
+        FROM {{database}}.orders_intake
         WHERE order_id != 0
             AND updated_at > toDateTime64(0, 3, 'UTC')
             AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
@@ -374,7 +468,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.orders_intake AS events
 WHERE order_id != 0 AND customer_id != 0 AND NOT test
     AND updated_at > toDateTime64(0, 3, 'UTC')
     AND created_at >= toDateTime64('2000-01-01 00:00:00', 3, 'UTC') AND created_at < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')
@@ -430,7 +524,7 @@ FROM
                 total_duties_set Tuple(shop_money Tuple(currency_code String)),
                 refund_line_items Array(Tuple(line_item_id UInt64, quantity Int32, subtotal_set Tuple(shop_money Tuple(currency_code String)))),
                 transactions Array(Tuple(kind String, status String, amount String, currency String, test Bool, amount_set Tuple(shop_money Tuple(amount String, currency_code String))))))')) AS r
-        FROM {{database}}.events
+        FROM {{database}}.refunds_intake
         WHERE order_id != 0
             AND (shopify_topic = 'refunds/create'
                 OR (updated_at > toDateTime64(0, 3, 'UTC')
@@ -477,7 +571,7 @@ FROM
             arrayJoin(JSONExtract(if(shopify_topic IN ('fulfillments/create', 'fulfillments/update'), concat('{"fulfillments":[', body, ']}'), body), 'fulfillments', 'Array(Tuple(
                 id UInt64, name String, status String, shipment_status String, service String, location_id UInt64, tracking_company String, tracking_number String,
                 created_at String, updated_at String, line_items Array(Tuple(quantity Int32))))')) AS f
-        FROM {{database}}.events
+        FROM {{database}}.fulfillments_intake
         WHERE order_id != 0
             AND (shopify_topic IN ('fulfillments/create', 'fulfillments/update')
                 OR (shopify_topic IN ('orders/create', 'orders/updated', 'orders/paid', 'orders/cancelled', 'orders/fulfilled', 'orders/partially_fulfilled')
@@ -507,7 +601,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.checkouts_intake AS events
 WHERE shopify_topic IN ('checkouts/create', 'checkouts/update')
     AND b.token != ''
     AND updated_at > toDateTime64(0, 3, 'UTC')
@@ -540,7 +634,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.products_intake AS events
 WHERE shopify_topic IN ('products/create', 'products/update')
     AND toUInt64OrZero(entity_id) != 0
     AND updated_at > toDateTime64(0, 3, 'UTC');
@@ -565,7 +659,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.customers_intake AS events
 WHERE shopify_topic IN ('customers/create', 'customers/update', 'customers/enable', 'customers/disable')
     AND toUInt64OrZero(entity_id) != 0
     AND updated_at > toDateTime64(0, 3, 'UTC');
@@ -587,7 +681,7 @@ SELECT
     _topic,
     _partition,
     _offset
-FROM {{database}}.events AS events
+FROM {{database}}.inventory_levels_intake AS events
 WHERE shopify_topic IN ('inventory_levels/update', 'inventory_levels/connect', 'inventory_levels/disconnect')
     AND b.inventory_item_id != 0 AND b.location_id != 0
     AND (updated_at > toDateTime64(0, 3, 'UTC') OR shopify_topic = 'inventory_levels/disconnect');
