@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/schemas"
+	"millrace/schemas/ddl"
 )
 
 // tableActivity holds what services did with events, a row per record of schemas.ActivityTopic.
@@ -53,6 +54,9 @@ func (b *activityBlock) problemCounts() problems { return b.problems }
 
 // receivedTimes is nil: the events' own rows tell how long it takes from a webhook to its row.
 func (b *activityBlock) receivedTimes() []time.Time { return nil }
+
+// feeds is false: the models are made of events.
+func (b *activityBlock) feeds(ddl.Model) bool { return false }
 
 func (b *activityBlock) columns() []column {
 	return []column{

@@ -20,6 +20,7 @@ import (
 
 	"millrace/consumers/analytics/database"
 	"millrace/schemas"
+	"millrace/schemas/ddl"
 )
 
 const (
@@ -233,7 +234,7 @@ type fakeStore struct {
 	// breaksOff, when set, makes call n end after the first of its parts.
 	breaksOff func(n int) bool
 	onOffsets func(ctx context.Context) error
-	onProject func(ctx context.Context, b bounds) error
+	onProject func(ctx context.Context, x projection) error
 
 	mu        sync.Mutex
 	checks    int
@@ -241,8 +242,11 @@ type fakeStore struct {
 	tokens    map[string]bool
 	ids       []string
 	rows      []row
-	projected []bounds
+	projected []projection
 }
+
+// projection is one model that was fed again, from the batch of a token.
+type projection struct{ model, token string }
 
 func (f *fakeStore) check(context.Context) error {
 	f.mu.Lock()
@@ -327,18 +331,18 @@ func (f *fakeStore) offsets(ctx context.Context, _ string, b bounds) ([]uint64, 
 	return found, nil
 }
 
-func (f *fakeStore) project(ctx context.Context, b bounds, first, last time.Time) error {
+func (f *fakeStore) project(ctx context.Context, m ddl.Model, b bounds, first, last time.Time) error {
 	if first.IsZero() || last.Before(first) {
 		return fmt.Errorf("received from %s to %s", first, last)
 	}
 	if f.onProject != nil {
-		if err := f.onProject(ctx, b); err != nil {
+		if err := f.onProject(ctx, projection{m.Name, b.token()}); err != nil {
 			return err
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.projected = append(f.projected, b)
+	f.projected = append(f.projected, projection{m.Name, b.token()})
 	return nil
 }
 

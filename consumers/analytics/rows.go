@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/schemas"
+	"millrace/schemas/ddl"
 )
 
 // rowBlock is the rows of one batch, column by column, all for one table. It is built once and kept for every try of the
@@ -31,6 +32,8 @@ type rowBlock interface {
 	receivedTimes() []time.Time
 	// problemCounts returns how many fields of the rows could not be read, by kind.
 	problemCounts() problems
+	// feeds reports whether a read model may take something from the rows.
+	feeds(m ddl.Model) bool
 }
 
 // source is one Kafka topic that the sink reads, and what its records become.
@@ -84,3 +87,8 @@ func (b *block) table() string              { return tableEvents }
 func (b *block) kafkaOffsets() []uint64     { return b.offsets }
 func (b *block) receivedTimes() []time.Time { return b.received }
 func (b *block) problemCounts() problems    { return b.problems }
+
+// feeds goes by the Shopify topics that the model's feed names; one that names none takes from all.
+func (b *block) feeds(m ddl.Model) bool {
+	return len(m.Topics) == 0 || slices.ContainsFunc(b.shopifyTopics, func(t string) bool { return slices.Contains(m.Topics, t) })
+}

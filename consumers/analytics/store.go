@@ -25,9 +25,9 @@ type store interface {
 	insert(ctx context.Context, rows rowBlock, token string) error
 	// offsets returns which offsets of the range have a row in the table, those of every insert that was acknowledged.
 	offsets(ctx context.Context, table string, b bounds) ([]uint64, error)
-	// project gives every read model what it takes from the events of the range, which were received from first to last. It
-	// may be repeated.
-	project(ctx context.Context, b bounds, first, last time.Time) error
+	// project gives a read model what it takes from the events of the range, which were received from first to last. It may be
+	// repeated. It honours ctx's deadline.
+	project(ctx context.Context, m ddl.Model, b bounds, first, last time.Time) error
 }
 
 type clickHouseStore struct {
@@ -141,14 +141,11 @@ func (s clickHouseStore) offsets(ctx context.Context, table string, b bounds) ([
 	return found, nil
 }
 
-// project runs each model's feed over the range. The time narrows the parts that are read, of which each knows its own first and last:
+// project runs the model's feed over the range. The time narrows the parts that are read, of which each knows its own first and last:
 // by its offsets alone a row of events is found only through a projection that does not have the other columns.
-func (s clickHouseStore) project(ctx context.Context, b bounds, first, last time.Time) error {
-	models, err := ddl.Models()
+func (s clickHouseStore) project(ctx context.Context, m ddl.Model, b bounds, first, last time.Time) error {
+	ctx, err := s.reading(ctx, tableEvents)
 	if err != nil {
-		return err
-	}
-	if ctx, err = s.reading(ctx, tableEvents); err != nil {
 		return err
 	}
 	settings := clickhouse.Settings{
@@ -166,11 +163,9 @@ func (s clickHouseStore) project(ctx context.Context, b bounds, first, last time
 	source := "(SELECT * FROM " + ddl.Source + " WHERE " + within +
 		" AND received_time >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') AND received_time <= fromUnixTimestamp64Nano({last:Int64}, 'UTC'))"
 	parameters := append(b.parameters(), clickhouse.Named("first", first.UnixNano()), clickhouse.Named("last", last.UnixNano()))
-	for _, m := range models {
-		statement := strings.ReplaceAll(m.Insert(m.Name, source), ddl.DatabaseVariable, s.db.Quoted())
-		if err := s.db.Conn().Exec(ctx, statement, parameters...); err != nil {
-			return fmt.Errorf("feed model %s from %s: %w", m.Name, b.token(), err)
-		}
+	statement := strings.ReplaceAll(m.Insert(m.Name, source), ddl.DatabaseVariable, s.db.Quoted())
+	if err := s.db.Conn().Exec(ctx, statement, parameters...); err != nil {
+		return fmt.Errorf("feed model %s from %s: %w", m.Name, b.token(), err)
 	}
 	return nil
 }
