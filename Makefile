@@ -25,8 +25,8 @@ cross: ## Check that the programs build for every supported platform.
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -o /dev/null ./cmd/storesim; done
 
 .PHONY: run
-run: build ## Run everything on this machine, fed by a simulated store. ARGS="--simulate 200" changes flags.
-	exec ./bin/millrace dev --simulate 50 $(ARGS)
+run: build ## Run everything on this machine, fed by a simulated store, and open its page. ARGS="--simulate 200" changes flags.
+	exec ./bin/millrace dev --simulate 50 --open $(ARGS)
 
 .PHONY: test
 test: ## Run all tests, with the race detector, a real Kafka and the real ClickHouse engine.
@@ -60,6 +60,14 @@ bench-ingest: ## Measure the receiver beside a bare HTTP handler, on the embedde
 .PHONY: bench-runtime
 bench-runtime: ## Measure the consumer runtime on a real Kafka, beside Confluent's Parallel Consumer. ARGS="--rows noop,state" chooses.
 	go run ./deploy/bench/runtime $(ARGS)
+
+.PHONY: bench-sink
+bench-sink: ## Measure the analytics sink on a real Kafka, beside the same blocks inserted without Kafka. ARGS="--records 100000" shortens.
+	go run ./deploy/bench/sink $(ARGS)
+
+.PHONY: bench-dashboard
+bench-dashboard: ## Measure the console's and Grafana's queries over 100 million events. ARGS="--events 1000000" shortens.
+	go run ./deploy/bench/dashboard $(ARGS)
 
 .PHONY: chaos
 chaos: build ## Kill processes at random under load and compare ClickHouse with the simulator's ledger.
