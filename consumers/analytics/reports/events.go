@@ -147,16 +147,20 @@ type keys struct {
 	shops, kinds, ids, topics []string
 	partitions                []uint32
 	offsets                   []uint64
+	oldest, newest            time.Time // of their receipts; zero where no place is known
 }
 
 func (r *Reports) keys(ctx context.Context, f filter, limit int) (k keys, err error) {
-	err = r.each(ctx, `SELECT shop, entity_kind, entity_id, _topic, _partition, _offset FROM %.events WHERE `+f.where+newestFirst,
+	err = r.each(ctx, `SELECT shop, entity_kind, entity_id, _topic, _partition, _offset, received_time FROM %.events WHERE `+f.where+newestFirst,
 		append(slices.Clone(f.values), bound("limit", limit)), func(rows driver.Rows) error {
 			var shop, kind, id, topic string
 			var partition uint32
 			var offset uint64
-			if err := rows.Scan(&shop, &kind, &id, &topic, &partition, &offset); err != nil {
+			if err := rows.Scan(&shop, &kind, &id, &topic, &partition, &offset, &k.oldest); err != nil { // the last one is the oldest
 				return err
+			}
+			if k.newest.IsZero() {
+				k.newest = k.oldest
 			}
 			k.shops, k.kinds, k.ids = append(k.shops, shop), append(k.kinds, kind), append(k.ids, id)
 			k.topics, k.partitions, k.offsets = append(k.topics, topic), append(k.partitions, partition), append(k.offsets, offset)
@@ -172,12 +176,16 @@ func (k keys) filter() filter {
 	return filter{where: abouts, values: []any{bound("shops", k.shops), bound("kinds", k.kinds), bound("ids", k.ids)}}
 }
 
+// rows reads the events at known places. Every part whose times of receipt are all outside of the bounds is passed over; without
+// them each key would be looked for in every part there is.
 func (r *Reports) rows(ctx context.Context, k keys, limit int) ([]Event, error) {
 	if len(k.offsets) == 0 {
 		return []Event{}, nil
 	}
 	return r.read(ctx, k.filter().and(
-		`(_topic, _partition, _offset) IN (SELECT arrayJoin(arrayZip({topics:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)})))`,
+		`received_time BETWEEN fromUnixTimestamp64Nano({oldest:Int64}, 'UTC') AND fromUnixTimestamp64Nano({newest:Int64}, 'UTC')
+			AND (_topic, _partition, _offset) IN (SELECT arrayJoin(arrayZip({topics:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)})))`,
+		bound("oldest", k.oldest.UnixNano()), bound("newest", k.newest.UnixNano()),
 		bound("topics", k.topics), bound("partitions", k.partitions), bound("offsets", k.offsets)), limit)
 }
 

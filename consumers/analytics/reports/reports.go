@@ -93,6 +93,9 @@ func (r *Reports) limits() clickhouse.Settings {
 		"max_result_rows":       maxAnswerRows,
 		"max_result_bytes":      maxAnswerBytes,
 		"result_overflow_mode":  "throw",
+		// ClickHouse 26.5 may compare another column's values than that of ORDER BY with this filter: then a query with a LIMIT ends with
+		// "Cannot convert string", now and then, as the filter is chosen while it runs. It also keeps by_received from being read in its order.
+		"use_top_k_dynamic_filtering": 0,
 	}
 }
 
