@@ -81,6 +81,9 @@ func run(ctx context.Context, args []string) (err error) {
 		return engine.Child(ctx, os.Stdin, os.Stderr)
 	}
 	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ func (b *bench) questions(r *reports.Reports, all []subject) []question {
 	for i, whose := range []string{"a small shop", "the largest shop"} {
 		out = append(out, pointed(r, all[i], whose)...)
 	}
+	out = append(out, question{"search what is not there", "", "all shops", func(ctx context.Context) error {
+		return second(r.Events(ctx, reports.EventQuery{Search: "not-there"}))
+	}})
 	return append(out, question{"shops for the picker", "", "all shops", func(ctx context.Context) error { return second(r.Shops(ctx, "", 50)) }})
 }
 
