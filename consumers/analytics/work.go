@@ -108,7 +108,8 @@ func (w work) Drop(tps []member.TP, _ bool) {
 	}
 }
 
-// Room is false while ClickHouse fails as a whole and while the buffer is full, with hysteresis.
+// Room is false while ClickHouse fails as a whole and while the buffer is full, with hysteresis. A full buffer is the rule in a
+// catch-up, several times a second, and nothing that an operator need see.
 func (w work) Room() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,10 +122,13 @@ func (w work) Room() bool {
 		return !pause
 	}
 	w.allPaused = pause
-	if pause {
-		w.logger.Warn("fetching paused", "clickhouse_failing", w.failing > 0, "buffered_bytes", w.buffered)
-	} else {
-		w.logger.Info("fetching resumed", "buffered_bytes", w.buffered)
+	switch {
+	case w.failing > 0:
+		w.logger.Warn("fetching paused", "clickhouse_failing", w.failing, "buffered_bytes", w.buffered)
+	case pause:
+		w.logger.Debug("fetching paused: the buffer is full", "buffered_bytes", w.buffered)
+	default:
+		w.logger.Debug("fetching resumed", "buffered_bytes", w.buffered)
 	}
 	return !pause
 }
