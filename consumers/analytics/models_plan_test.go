@@ -56,6 +56,13 @@ func testHealth(t *testing.T, db *database.DB) {
 	if got := plan(t, db, byMinute); !strings.Contains(got, "by_minute") {
 		t.Errorf("health does not come from the projection:\n%s", got)
 	}
+	const byHour = "SELECT shopify_topic, sum(events) FROM %.events_by_hour WHERE hour >= '2026-03-01 10:00:00' AND hour < '2026-03-02 00:00:00' GROUP BY shopify_topic"
+	const shops = "SELECT shop, count() FROM %.events GROUP BY shop"
+	for query, projection := range map[string]string{byHour: "(by_hour)", shops: "(by_shop)"} {
+		if got := plan(t, db, query); !strings.Contains(got, projection) {
+			t.Errorf("%s\ndoes not come from the projection %s:\n%s", query, projection, got)
+		}
+	}
 	const repeats = "SELECT concatWithSeparator(' ', id, toString(deliveries)) FROM %.repeated_deliveries(since = '2026-03-01 00:00:00', until = '2026-03-02 00:00:00') ORDER BY toUInt32(id)"
 	if got := len(lines(t, db, repeats)); got != 10 {
 		t.Errorf("%d webhooks came twice, want 10", got)

@@ -41,6 +41,7 @@ func line(id int, sku, price string, quantity, current int, change ...fields) fi
 }
 
 func testOrderParts(t *testing.T, db *database.DB) {
+	t.Helper()
 	shipped := func(id int, status, created, updated string) fields {
 		return fields{"id": id, "status": status, "created_at": stamp(on(created)), "updated_at": stamp(on(updated)), "name": fmt.Sprint("F", id), "line_items": []fields{{"quantity": 2}, {"quantity": 1}}}
 	}
@@ -94,6 +95,7 @@ func testOrderParts(t *testing.T, db *database.DB) {
 }
 
 func testOtherEntities(t *testing.T, db *database.DB) {
+	t.Helper()
 	checkout := func(token string, id int, updated string, completed any) delivery {
 		return delivery{"checkouts/update", "checkout/" + token, on(updated), fields{"id": id, "token": token, "created_at": stamp(on("2026-03-01 10:00")), "updated_at": stamp(on(updated)), "completed_at": completed, "currency": "USD", "total_price": "10.10"}}
 	}
@@ -145,6 +147,7 @@ func testOtherEntities(t *testing.T, db *database.DB) {
 
 // testHostileBodies: whatever a body holds, the insert succeeds, the event is kept, and what can be read is read.
 func testHostileBodies(t *testing.T, db *database.DB) {
+	t.Helper()
 	const head = `"created_at":"2026-03-01T10:00:00Z","updated_at":"2026-03-01T10:00:00Z","total_price":"10.00","current_total_price":"10.00","currency":"USD"`
 	deep := strings.Repeat("[", 2000) + strings.Repeat("]", 2000)
 	huge := strings.Repeat("9", 400)
@@ -195,6 +198,7 @@ func testHostileBodies(t *testing.T, db *database.DB) {
 // testFeedsAgain: events of before the migration are in the models, a feed's columns are its table's, and to run it again
 // changes nothing.
 func testFeedsAgain(t *testing.T, db *database.DB) {
+	t.Helper()
 	models, err := ddl.Models()
 	if err != nil {
 		t.Fatalf("Models() error: %v", err)

@@ -101,8 +101,9 @@ func (c *counted) quantiles() Quantiles {
 func (r *Reports) countedDelays(ctx context.Context, rg Range, at points, out *Delays) error {
 	receive, insert := make([]counted, len(at.times)), make([]counted, len(at.times))
 	var allReceive, allInsert counted
-	err := r.each(ctx, `SELECT `+byMinutes+` AS point, sum(events), max(delivery_max_ms), sumForEach(delivery_le), max(storing_max_ms), sumForEach(storing_le)
-			FROM %.events_by_minute`+inMinutes+` GROUP BY point LIMIT 150000`,
+	from, point := rg.sums()
+	err := r.each(ctx, `SELECT `+point+` AS point, sum(events), max(delivery_max_ms), sumForEach(delivery_le), max(storing_max_ms), sumForEach(storing_le)
+			FROM `+from+` GROUP BY point LIMIT 150000`,
 		within(rg, "", rg.stepped()), func(rows driver.Rows) error {
 			var point, receiveMost, insertMost int64
 			var n uint64

@@ -4,22 +4,34 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Where events are counted. Whole minutes of all shops are added up in the view events_by_minute, which the projection by_minute of
-// events answers: a row per minute and topic instead of one per event. One shop's events lie together in the table, and short ranges
-// in the projection by_received: there the rows themselves are counted, which is exact to the millisecond at both ends.
+// Where events are counted. Those of all shops are added up in the views events_by_minute and events_by_hour, which projections of
+// events answer: a row per minute or hour and topic instead of one per event. One shop's events lie together in the table, and
+// short ranges in the projection by_received: there the rows themselves are counted, which is exact to the millisecond at both ends.
 const (
-	inMinutes = ` WHERE minute >= toStartOfMinute(fromUnixTimestamp64Milli({from:Int64}, 'UTC')) AND minute < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
-	inTimes   = ` WHERE received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
-	byMinutes = `toInt64(intDiv(toUnixTimestamp(minute), {step:Int64}) * {step:Int64})`
-	byTimes   = `toInt64(intDiv(toUnixTimestamp(received_time), {step:Int64}) * {step:Int64})`
+	inTimes = ` WHERE received_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND received_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
+	byTimes = `toInt64(intDiv(toUnixTimestamp(received_time), {step:Int64}) * {step:Int64})`
 )
 
-// summed tells whether the question is answered from events_by_minute.
+// summed tells whether the question is answered from sums.
 func (r Range) summed(shop string) bool { return shop == "" && !r.fine() }
+
+// sums is where whole minutes, or hours, are added up: the view with the condition on the range, and the point of one of its rows.
+// Hours are for ranges of days whose points are hours or more, of which they are a sixtieth of the rows; the first hour is then
+// whole.
+func (r Range) sums() (from, point string) {
+	bucket, start := "minute", "toStartOfMinute"
+	if r.Step%time.Hour == 0 && r.To.Sub(r.From) > 48*time.Hour {
+		bucket, start = "hour", "toStartOfHour"
+	}
+	from = `%.events_by_` + bucket + ` WHERE ` + bucket + ` >= ` + start + `(fromUnixTimestamp64Milli({from:Int64}, 'UTC')) AND ` + bucket +
+		` < fromUnixTimestamp64Milli({to:Int64}, 'UTC')`
+	return from, `toInt64(intDiv(toUnixTimestamp(` + bucket + `), {step:Int64}) * {step:Int64})`
+}
 
 // ofShop is the condition on one shop, nothing for all: a condition that is always true could keep a projection from being used.
 func ofShop(shop string) string {
@@ -44,7 +56,8 @@ func (r *Reports) Throughput(ctx context.Context, rg Range, shop string, limit i
 	topics := map[string]*TopicSeries{}
 	query := `SELECT ` + byTimes + ` AS point, shopify_topic, count() FROM %.events` + inTimes + ofShop(shop)
 	if rg.summed(shop) {
-		query = `SELECT ` + byMinutes + ` AS point, shopify_topic, sum(events) FROM %.events_by_minute` + inMinutes
+		from, point := rg.sums()
+		query = `SELECT ` + point + ` AS point, shopify_topic, sum(events) FROM ` + from
 	}
 	err = r.each(ctx, query+` GROUP BY point, shopify_topic LIMIT 150000`,
 		within(rg, shop, rg.stepped()), func(rows driver.Rows) error {

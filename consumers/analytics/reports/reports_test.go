@@ -205,8 +205,9 @@ func TestReportsOnTheEngine(t *testing.T) {
 	t.Run("a query that is over a limit is ended", func(t *testing.T) {
 		small := ask(t, db, func(c *reports.Config) { c.MaxRows = 1000 })
 		databasetest.Exec(t, db, `INSERT INTO %.events (id, shop, received_time) SELECT toString(number), 'big.myshopify.com', '2020-01-01 00:00:00' FROM numbers(20000)`)
-		if _, err := small.Shops(ctx, "", 1); !errors.Is(err, reports.ErrTooMuch) {
-			t.Errorf("Shops() over 20000 rows with max_rows 1000: error %v, want ErrTooMuch", err)
+		old := reports.Range{From: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2020, 1, 1, 1, 0, 0, 0, time.UTC)}
+		if _, err := small.Throughput(ctx, old, "big.myshopify.com", 0); !errors.Is(err, reports.ErrTooMuch) {
+			t.Errorf("Throughput() over 20000 rows with max_rows 1000: error %v, want ErrTooMuch", err)
 		}
 	})
 

@@ -68,11 +68,12 @@ func average(sum decimal.Decimal, n uint64) decimal.Decimal {
 	return sum.DivRound(decimal.NewFromUint64(n), deep).RoundBank(4)
 }
 
-// received counts the events of the range; of all shops in a longer range whole minutes.
+// received counts the events of the range; of all shops in a longer range whole minutes or hours.
 func (r *Reports) received(ctx context.Context, rg Range, shop string) (n uint64, err error) {
 	query := `SELECT count() FROM %.events` + inTimes + ofShop(shop)
 	if rg.summed(shop) {
-		query = `SELECT sum(events) FROM %.events_by_minute` + inMinutes
+		from, _ := rg.sums()
+		query = `SELECT sum(events) FROM ` + from
 	}
 	err = r.each(ctx, query, within(rg, shop), func(rows driver.Rows) error { return rows.Scan(&n) })
 	return n, err
