@@ -31,14 +31,14 @@ func DefaultConfig() Config {
 	return Config{
 		Config:            member.DefaultConfig("millrace-analytics"),
 		BatchRows:         50_000,
-		BatchBytes:        8 << 20,
+		BatchBytes:        4 << 20,
 		BatchLinger:       500 * time.Millisecond,
-		InsertConcurrency: 4,
+		InsertConcurrency: 2,
 		InsertsPerSecond:  30,
 		InsertTimeout:     30 * time.Second,
 		RetryBackoffMin:   100 * time.Millisecond,
 		RetryBackoffMax:   5 * time.Second,
-		BufferBytes:       64 << 20,
+		BufferBytes:       24 << 20,
 	}
 }
 

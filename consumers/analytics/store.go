@@ -85,7 +85,11 @@ func (s clickHouseStore) insert(ctx context.Context, rows rowBlock, token string
 		return fmt.Errorf("prepare insert %s: %w", token, err)
 	}
 	defer batch.Close()
+	room, fill := newReserver(), batch.Columns()
 	for i, c := range columns {
+		if err := room.reserve(fill[i], c.values); err != nil {
+			return fmt.Errorf("fill column %s of insert %s: %w", c.name, token, err)
+		}
 		if err := batch.Column(i).Append(c.values); err != nil {
 			return fmt.Errorf("fill column %s of insert %s: %w", c.name, token, err)
 		}
