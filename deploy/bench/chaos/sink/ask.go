@@ -75,10 +75,11 @@ func (a *asker) one(ctx context.Context, query string) (string, error) {
 	return last, err
 }
 
-// tables returns the data folders of the tables that an insert into events writes: events itself and every target of its views.
+// tables returns the data folders of the tables that an insert into events writes: events itself and every target of its views that
+// stores anything.
 func (a *asker) tables(ctx context.Context) (map[string]string, error) {
 	folders := map[string]string{}
-	err := a.lines(ctx, `SELECT name, data_paths[1] FROM system.tables WHERE database = '`+databaseName+`' AND (name = 'events'
+	err := a.lines(ctx, `SELECT name, data_paths[1] FROM system.tables WHERE database = '`+databaseName+`' AND engine != 'Null' AND (name = 'events'
 		OR name IN (SELECT extract(create_table_query, 'MATERIALIZED VIEW [^ ]+ TO `+databaseName+`\.([a-z_]+)') FROM system.tables WHERE database = '`+databaseName+`'))`,
 		func(line string) error {
 			name, folder, ok := strings.Cut(line, "\t")
