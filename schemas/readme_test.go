@@ -15,22 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const (
-	tableBegin = "<!-- headers:begin"
-	tableEnd   = "<!-- headers:end -->"
-)
-
 func TestREADMEListsTheHeadersThatTheCodeHas(t *testing.T) {
-	file, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	readme := string(file)
-	begin, end := strings.Index(readme, tableBegin), strings.Index(readme, tableEnd)
-	if begin < 0 || end < begin {
-		t.Fatalf("README.md has no %q … %q", tableBegin, tableEnd)
-	}
-	begin += strings.Index(readme[begin:], "\n") + 1
 	var want strings.Builder
 	want.WriteString("| header | present | content |\n|---|---|---|\n")
 	for _, h := range schemas.Headers() {
@@ -40,15 +25,7 @@ func TestREADMEListsTheHeadersThatTheCodeHas(t *testing.T) {
 		}
 		fmt.Fprintf(&want, "| `%s` | %s | %s |\n", h.Name, present, strings.ReplaceAll(h.Content, "|", `\|`))
 	}
-	if *update {
-		if err := os.WriteFile("README.md", []byte(readme[:begin]+want.String()+readme[end:]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want.String(), readme[begin:end]); diff != "" {
-		t.Errorf("README.md differs from Headers() (-want +got); run with -update:\n%s", diff)
-	}
+	listed(t, "headers", want.String())
 }
 
 func TestHeadersListsEveryHeaderConstantInOrder(t *testing.T) {
@@ -94,5 +71,30 @@ func TestHeadersMarkedAlwaysAreThoseOfTheBarestEvent(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("headers of an event without optional fields (-want +got):\n%s", diff)
+	}
+}
+
+// listed compares a generated table of README.md, between the comments name:begin and name:end, with the one wanted; -update writes it.
+func listed(t *testing.T, name, want string) {
+	t.Helper()
+	file, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(file), "<!-- "+name+":begin")
+	note, rest, ok2 := strings.Cut(rest, "-->\n")
+	got, tail, ok3 := strings.Cut(rest, "<!-- "+name+":end -->")
+	if !ok || !ok2 || !ok3 {
+		t.Fatalf("README.md has no %s:begin … %s:end", name, name)
+	}
+	if *update {
+		text := head + "<!-- " + name + ":begin" + note + "-->\n" + want + "<!-- " + name + ":end -->" + tail
+		if err := os.WriteFile("README.md", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the table %s of README.md differs from the code's (-want +got); run with -update:\n%s", name, diff)
 	}
 }
