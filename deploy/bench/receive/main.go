@@ -9,14 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"millrace/cmd/storesim/flood"
+	"millrace/deploy/bench/internal/shell"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -29,17 +28,7 @@ type options struct {
 	roles               []string
 }
 
-func main() { os.Exit(exitCode()) }
-
-func exitCode() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-ingest:", err)
-		return 1
-	}
-	return 0
-}
+func main() { os.Exit(shell.Run("bench-ingest", run)) }
 
 func parse(args []string) (options, error) {
 	var o options

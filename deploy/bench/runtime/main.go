@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/deploy/bench/internal/shell"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -45,17 +44,7 @@ func rows() []string {
 	return []string{"noop", "sleep256", "sleep1024", "state", "scaling", "failover", "waiting"}
 }
 
-func main() { os.Exit(exitCode()) }
-
-func exitCode() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-runtime:", err)
-		return 1
-	}
-	return 0
-}
+func main() { os.Exit(shell.Run("bench-runtime", run)) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -198,21 +187,12 @@ func (b *bench) close() error {
 	return err
 }
 
-// note tells people at the terminal what is going on; the report goes to standard output.
 func (b *bench) note(format string, args ...any) {
-	fmt.Fprintf(b.log, time.Now().Format("15:04:05 ")+format+"\n", args...)
+	shell.Note(b.log, format, args...)
 }
 
 // finish prints the report.
 func (b *bench) finish(ctx context.Context) error {
 	b.brokerUse(ctx)
-	text := b.report.String()
-	fmt.Print(text)
-	if b.o.out == "" {
-		return nil
-	}
-	if err := os.WriteFile(b.o.out, []byte(text), 0o644); err != nil { //nolint:gosec // a report for everybody
-		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
+	return shell.Report(b.report.String(), b.o.out)
 }

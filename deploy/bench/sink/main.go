@@ -5,15 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"millrace/deploy/bench/internal/shell"
 	"millrace/deploy/embedded/engine"
 )
 
@@ -43,17 +41,7 @@ const (
 
 func rows() []string { return []string{rowRates, rowLatency, rowDevPlan} }
 
-func main() { os.Exit(exitCode()) }
-
-func exitCode() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-sink:", err)
-		return 1
-	}
-	return 0
-}
+func main() { os.Exit(shell.Run("bench-sink", run)) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -181,22 +169,11 @@ func (b *bench) loadRate(size int) float64 {
 
 func (b *bench) wants(row string) bool { return slices.Contains(b.o.rows, row) }
 
-// note tells people at the terminal what is going on; the report goes to standard output.
 func (b *bench) note(format string, args ...any) {
-	fmt.Fprintf(b.log, time.Now().Format("15:04:05 ")+format+"\n", args...)
+	shell.Note(b.log, format, args...)
 }
 
 // finish prints the report.
 func (b *bench) finish() error {
-	text := b.report.String()
-	if _, err := io.WriteString(os.Stdout, text); err != nil {
-		return fmt.Errorf("print report: %w", err)
-	}
-	if b.o.out == "" {
-		return nil
-	}
-	if err := os.WriteFile(b.o.out, []byte(text), 0o644); err != nil { //nolint:gosec // a report for everybody
-		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
+	return shell.Report(b.report.String(), b.o.out)
 }
