@@ -139,10 +139,10 @@ func (b *tab) quiet() {
 	}
 }
 
-// picture keeps what is to be seen in MILLRACE_SCREENSHOTS, for whoever looks at it after the run.
+// picture keeps what is to be seen in MILLRACE_TEST_SCREENSHOTS, for whoever looks at it after the run.
 func (b *tab) picture(name string) {
 	b.t.Helper()
-	dir := os.Getenv("MILLRACE_SCREENSHOTS")
+	dir := os.Getenv("MILLRACE_TEST_SCREENSHOTS")
 	if dir == "" {
 		dir = b.t.TempDir()
 	}

@@ -11,7 +11,7 @@ const EnvFile = EnvPrefix + "CONFIG"
 
 // notSettings are MILLRACE_* variables that mean something, but are not settings: the configuration file, the switches
 // of the tests and where the fetched parts are cached.
-const notSettings = `^MILLRACE_(CONFIG|TEST_SERVICES|PAYLOADS|(.+_)?CACHE)$`
+const notSettings = `^MILLRACE_(CONFIG|TEST_(SERVICES|SCREENSHOTS)|PAYLOADS|(.+_)?CACHE)$`
 
 // Kubernetes and Docker links put these into every pod in whose namespace there is a service named millrace-…; they
 // must not stop the pod from starting. MILLRACE_INGEST_PORT=8080 is a user's mistake, with tcp:// before it it is a link.

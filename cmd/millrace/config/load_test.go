@@ -252,6 +252,7 @@ func TestAnUnknownVariableIsAProblemUnlessItIsKnownForSomethingElse(t *testing.T
 		"MILLRACE_KAFKA=a:1":                                "MILLRACE_KAFKA is not a setting",
 		"MILLRACE_STORE_MAX_PORT=8080":                      "MILLRACE_STORE_MAX_PORT is not a setting",
 		"MILLRACE_TEST_SERVICES=required":                   "",
+		"MILLRACE_TEST_SCREENSHOTS=/x":                      "",
 		"MILLRACE_PAYLOADS=/x":                              "",
 		"MILLRACE_CONFIG=/x":                                "",
 		"MILLRACE_CACHE=/x":                                 "",
