@@ -46,7 +46,9 @@ func compareEvents(ctx context.Context, a *asker, book *truth.Book) (*rows, erro
 		walks[fmt.Sprintf("%s\t%d", at.Topic, at.Partition)] = r.walk(at, book.Entries(at), func(e truth.Entry) string { return book.Sum(e.Event).SQL() })
 	}
 	// One pass: rows of every partition are everywhere in the table, so that asking for one at a time would read all bodies each time.
-	query := "SELECT _topic, _partition, _offset, " + truth.SumSQL + " FROM %.events ORDER BY _topic, _partition, _offset"
+	// The sums are made before the rows are sorted: ClickHouse would rather sort bodies and make fewer sums at once, which took
+	// more than the engine's 4 GiB for 1.7 million rows.
+	query := "SELECT _topic, _partition, _offset, " + truth.SumSQL + " FROM %.events ORDER BY _topic, _partition, _offset SETTINGS query_plan_execute_functions_after_sorting = 0"
 	if err := a.lines(ctx, query, func(line string) error { return r.row(walks, line) }); err != nil {
 		return nil, err
 	}
