@@ -106,8 +106,8 @@ func (s *Server) products(ctx context.Context, p *parameters) (any, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	products, err := s.deps.Reports.TopProducts(ctx, r, shop, limit)
-	return gin.H{"products": products}, err
+	products, asOf, err := s.deps.Reports.TopProducts(ctx, r, shop, limit)
+	return gin.H{"products": products, "as_of": asOf}, err
 }
 
 func (s *Server) delays(ctx context.Context, p *parameters) (any, error) {

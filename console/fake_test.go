@@ -49,8 +49,8 @@ func (f *fake) SalesByShop(ctx context.Context, r reports.Range, limit int) (rep
 	return reports.Sales{}, f.answer(ctx, r, limit)
 }
 
-func (f *fake) TopProducts(ctx context.Context, r reports.Range, shop string, limit int) ([]reports.Product, error) {
-	return []reports.Product{}, f.answer(ctx, r, shop, limit)
+func (f *fake) TopProducts(ctx context.Context, r reports.Range, shop string, limit int) ([]reports.Product, *time.Time, error) {
+	return []reports.Product{}, nil, f.answer(ctx, r, shop, limit)
 }
 
 func (f *fake) Delays(ctx context.Context, r reports.Range, shop string) (reports.Delays, error) {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"time"
 
 	"millrace/consumers/analytics/reports"
 )
@@ -18,8 +19,8 @@ type Reports interface {
 	Sales(ctx context.Context, r reports.Range, shop string) (reports.Sales, error)
 	// SalesByShop returns the same per shop and currency, of the limit shops with the most orders.
 	SalesByShop(ctx context.Context, r reports.Range, limit int) (reports.Sales, error)
-	// TopProducts returns the products with the most units, the most first.
-	TopProducts(ctx context.Context, r reports.Range, shop string, limit int) ([]reports.Product, error)
+	// TopProducts returns the products with the most units, the most first, and as of when; nil for now.
+	TopProducts(ctx context.Context, r reports.Range, shop string, limit int) ([]reports.Product, *time.Time, error)
 	// Delays returns the quantiles of both delays per point.
 	Delays(ctx context.Context, r reports.Range, shop string) (reports.Delays, error)
 	// Shops returns shops whose domain begins with prefix, the ones with the most events first.

@@ -70,6 +70,13 @@ function sparkline(svg, values) {
   svg.replaceChildren(s('polygon', { points: `0,24 ${points.join(' ')} 100,24` }), s('polyline', { points: points.join(' ') }));
 }
 
+/** age is where it says as of when sums are, which the server makes every few minutes of all shops over a week and more. */
+const age = () => h('small', { class: 'age', hidden: true, title: 'Over a week and more, all shops are added up every few minutes. One shop is always as of now.' });
+function aged(el, asOf) {
+  el.hidden = !asOf;
+  el.textContent = asOf ? `as of ${f.dateTime(asOf)}` : '';
+}
+
 /** squeeze adds neighbours up until few are left, so that a sparkline stays calm. */
 function squeeze(values, few = 40) {
   const size = Math.ceil(values.length / few);
@@ -95,8 +102,10 @@ export class Overview {
 
     this.by = h('div', { class: 'segments small', role: 'group', 'aria-label': 'What the chart shows' });
     this.currencies = h('div', { class: 'segments small', role: 'group', 'aria-label': 'Currency' });
-    this.sales = new Panel('sales', 'Revenue and orders', { wide: 'two', extra: [this.currencies, this.by] });
-    this.products = new Panel('products', 'Top products');
+    this.salesAge = age();
+    this.sales = new Panel('sales', 'Revenue and orders', { wide: 'two', extra: [this.salesAge, this.currencies, this.by] });
+    this.productsAge = age();
+    this.products = new Panel('products', 'Top products', { extra: this.productsAge });
     this.throughput = new Panel('throughput', 'Events per second by topic', { wide: 'two' });
     this.delays = new Panel('delays', 'Delay');
     this.services = new Panel('services', 'Services', { wide: 'three' });
@@ -154,14 +163,16 @@ export class Overview {
       one('sales', { ...at, step: points(from, to, 61) }, (x) => this.showSales(x), [this.sales]),
       byShop ? one('sales/shops', { from, to, step: points(from, to, 61) }, (x) => this.showByShop(x), [this.sales]) : null,
       one('throughput', { ...at, step: points(from, to, 121) }, (x) => this.showThroughput(x, to), [this.throughput]),
-      one('products', at, (x) => this.showProducts(x.products), [this.products]),
+      one('products', at, (x) => this.showProducts(x), [this.products]),
       one('delays', { ...at, step: points(from, to, 121) }, (x) => this.showDelays(x), [this.delays]),
       one('services', {}, (x) => this.showServices(x.services), [this.services]),
       this.events.load(signal, { from, to }, one),
     ]);
     if (!this.before && !signal.aborted && !errors.length) {
       this.before = {};
-      await one('totals', { ...at, from: 2 * from - to, to: from }, (x) => { this.before = x; this.compare(); }, []);
+      // A range of a week and more begins with its day, so what is before it ends there.
+      const first = to - from >= 7 * 86400 ? Math.floor(from / 86400) * 86400 : from;
+      await one('totals', { ...at, from: 2 * first - to, to: first }, (x) => { this.before = x; this.compare(); }, []);
     }
     return errors;
   }
@@ -219,6 +230,7 @@ export class Overview {
 
   drawSales(x, byShop) {
     const { state } = this.app;
+    aged(this.salesAge, x.as_of);
     const names = [...new Set(x.series.map((one) => one.currency))];
     const currency = names.includes(state.currency) ? state.currency : names[0];
     this.salesTools(names, currency);
@@ -283,7 +295,8 @@ export class Overview {
     put(this.throughputLegend, JSON.stringify(x.series.map((t) => [t.topic, t.total])), () => legend(x.series.map((t, i) => ({ name: t.topic, colour: t.topic === 'others' ? '--c-rest' : palette(i), value: f.short(t.total) }))));
   }
 
-  showProducts(products) {
+  showProducts({ products, as_of: asOf }) {
+    aged(this.productsAge, asOf);
     if (!products.length) { this.products.empty('Nothing sold in this time'); return; }
     this.products.ready();
     const top = Math.max(...products.map((p) => p.units), 1);

@@ -33,7 +33,7 @@ func CheckCluster(name string) error {
 // The replicas are those of one shard. With several, each row would be in one shard and a query would need Distributed tables, which
 // are not offered. The path of a table in Keeper holds the table's id and not its name, so that tables can be renamed and exchanged.
 //
-// INSERT … SELECT stays as it is, since replication brings the rows to the others. Errors: ErrBadCluster, and a statement that is none
+// A refreshable view stays as it is too: each server makes it for itself. INSERT … SELECT stays as it is, since replication brings the rows to the others. Errors: ErrBadCluster, and a statement that is none
 // of CREATE, ALTER, DROP, RENAME, EXCHANGE and INSERT, or creates a table that cannot be replicated: half-understood SQL must not run.
 func OnCluster(statement, cluster string) (string, error) {
 	if cluster == "" {
@@ -57,6 +57,8 @@ func OnCluster(statement, cluster string) (string, error) {
 		return statement, nil
 	case at == nil:
 		return "", fmt.Errorf("no form of this statement for a cluster is known: %.80s", statement)
+	case refreshed(statement[at[1]:]): // each server makes its own, from tables that are replicated
+		return statement[:at[1]] + on + statement[at[1]:], nil
 	case strings.Contains(statement[:at[1]], "MATERIALIZED VIEW") && !strings.HasPrefix(statement[at[1]:], " TO "):
 		return "", fmt.Errorf("only a materialized view with TO can be on a cluster, since its own table would not be replicated: %.80s", statement)
 	case strings.Contains(statement, " ENGINE = Null"): // stores nothing, so there is nothing to replicate
@@ -69,6 +71,11 @@ func OnCluster(statement, cluster string) (string, error) {
 		return "", fmt.Errorf("%w: %.80s", err, statement)
 	}
 	return statement[:at[1]] + on + definition, nil
+}
+
+// refreshed tells whether what follows a view's name makes it a refreshable one.
+func refreshed(definition string) bool {
+	return strings.HasPrefix(strings.TrimSpace(definition), "REFRESH ")
 }
 
 // replicated makes the engine of a table's definition a replicated one.

@@ -26,11 +26,15 @@ func TestOnClusterRendersEachKindOfStatement(t *testing.T) {
 			"CREATE TABLE m.t ON CLUSTER 'c' (v UInt8) ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}') ORDER BY v",
 		},
 		"materialized view": {"CREATE MATERIALIZED VIEW IF NOT EXISTS m.v TO m.t AS SELECT 1", "CREATE MATERIALIZED VIEW IF NOT EXISTS m.v ON CLUSTER 'c' TO m.t AS SELECT 1"},
-		"view":              {"CREATE OR REPLACE VIEW m.v AS SELECT 1", "CREATE OR REPLACE VIEW m.v ON CLUSTER 'c' AS SELECT 1"},
-		"alter":             {"ALTER TABLE m.t MODIFY SETTING non_replicated_deduplication_window = 5", "ALTER TABLE m.t ON CLUSTER 'c' MODIFY SETTING replicated_deduplication_window = 5, replicated_deduplication_window_seconds = 604800"},
-		"drop":              {"DROP VIEW IF EXISTS m.v SYNC", "DROP VIEW IF EXISTS m.v ON CLUSTER 'c' SYNC"},
-		"exchange":          {"EXCHANGE TABLES m.a AND `m`.`b`", "EXCHANGE TABLES m.a AND `m`.`b` ON CLUSTER 'c'"},
-		"insert":            {"INSERT INTO m.t SELECT 1", "INSERT INTO m.t SELECT 1"},
+		"refreshable view": {
+			"CREATE MATERIALIZED VIEW IF NOT EXISTS m.v\nREFRESH EVERY 5 MINUTE\nENGINE = MergeTree ORDER BY a AS SELECT 1 AS a",
+			"CREATE MATERIALIZED VIEW IF NOT EXISTS m.v ON CLUSTER 'c'\nREFRESH EVERY 5 MINUTE\nENGINE = MergeTree ORDER BY a AS SELECT 1 AS a",
+		},
+		"view":     {"CREATE OR REPLACE VIEW m.v AS SELECT 1", "CREATE OR REPLACE VIEW m.v ON CLUSTER 'c' AS SELECT 1"},
+		"alter":    {"ALTER TABLE m.t MODIFY SETTING non_replicated_deduplication_window = 5", "ALTER TABLE m.t ON CLUSTER 'c' MODIFY SETTING replicated_deduplication_window = 5, replicated_deduplication_window_seconds = 604800"},
+		"drop":     {"DROP VIEW IF EXISTS m.v SYNC", "DROP VIEW IF EXISTS m.v ON CLUSTER 'c' SYNC"},
+		"exchange": {"EXCHANGE TABLES m.a AND `m`.`b`", "EXCHANGE TABLES m.a AND `m`.`b` ON CLUSTER 'c'"},
+		"insert":   {"INSERT INTO m.t SELECT 1", "INSERT INTO m.t SELECT 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ddl.OnCluster(tc.plain, "c")
@@ -84,7 +88,7 @@ func TestEveryMigrationCanBeRenderedForACluster(t *testing.T) {
 			if !strings.HasPrefix(s, "INSERT") && strings.Count(s, " ON CLUSTER '{cluster}'") != 1 {
 				t.Errorf("migration %d: not on the cluster: %.80s", m.Version, s)
 			}
-			if e := engine.FindStringSubmatch(s); e != nil && e[1] != "Null" && !strings.HasPrefix(e[1], "Replicated") {
+			if e := engine.FindStringSubmatch(s); e != nil && e[1] != "Null" && !strings.Contains(s, "REFRESH EVERY") && !strings.HasPrefix(e[1], "Replicated") {
 				t.Errorf("migration %d: not replicated: %.80s", m.Version, s)
 			}
 			if strings.Contains(s, "non_replicated_deduplication_window") {

@@ -14,9 +14,13 @@ const (
 	MaxRange = 10 * 366 * 24 * time.Hour
 	// MaxFine is the longest range with points shorter than a minute, which are counted from the events themselves.
 	MaxFine = 2 * time.Hour
+	// WholeDays is the shortest range that begins with a day (UTC).
+	WholeDays = 7 * day
 	// MaxLimit bounds every list.
 	MaxLimit = 500
 )
+
+const day = 24 * time.Hour
 
 // ErrBadRequest is returned (wrapped, with a sentence that names what is wrong) when a question is outside of the limits.
 var ErrBadRequest = errors.New("bad request")
@@ -32,7 +36,6 @@ type Range struct {
 
 // steps are the lengths of a point that are chosen from: each divides the next or a day, so that points fall on round times.
 func steps() []time.Duration {
-	const day = 24 * time.Hour
 	return []time.Duration{
 		5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 		time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, day, 7 * day, 28 * day,
@@ -42,8 +45,10 @@ func steps() []time.Duration {
 // fewPoints is what an automatic step aims at: enough for a curve, few enough to read in an instant.
 const fewPoints = 180
 
-// Checked returns r with its step chosen, or an error that wraps ErrBadRequest.
+// Checked returns r with its step chosen, or an error that wraps ErrBadRequest. From WholeDays on it begins with the day: days are what
+// sums are kept of, and whoever asks for 30 days means days, and not from this minute on.
 func (r Range) Checked() (Range, error) {
+	r = r.widened()
 	length := r.To.Sub(r.From)
 	switch {
 	case r.From.IsZero() || r.To.IsZero():
@@ -77,6 +82,16 @@ func (r Range) Checked() (Range, error) {
 	}
 	return r, nil
 }
+
+// widened makes a long range begin with a day.
+func (r Range) widened() Range {
+	if !r.From.IsZero() && r.long() {
+		r.From = r.From.UTC().Truncate(day)
+	}
+	return r
+}
+
+func (r Range) long() bool { return r.To.Sub(r.From) >= WholeDays }
 
 // fine tells whether points are shorter than a minute.
 func (r Range) fine() bool { return r.Step < time.Minute }

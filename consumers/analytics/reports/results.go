@@ -34,6 +34,7 @@ type Totals struct {
 	NewCustomers       uint64           `json:"new_customers"` // whose first order is in the range
 	ReturningCustomers uint64           `json:"returning_customers"`
 	Currencies         []CurrencyTotals `json:"currencies"` // most orders first
+	AsOf               *time.Time       `json:"as_of"`      // of long ranges over all shops: when orders and amounts were added up; null: now
 }
 
 // CurrencyTotals are the amounts of one currency.
@@ -51,6 +52,7 @@ type Sales struct {
 	Step   int64         `json:"step"`
 	Times  []int64       `json:"times"`
 	Series []SalesSeries `json:"series"`
+	AsOf   *time.Time    `json:"as_of"` // as that of Totals
 }
 
 // SalesSeries is one currency's part of Sales, or that of one shop and currency.
