@@ -22,6 +22,7 @@ const StopWithin = 20 * time.Second
 // Process is one life of a child. It ends with us, however that comes.
 type Process struct {
 	Name  string
+	log   string // file that gets what it prints
 	cmd   *exec.Cmd
 	stdin io.Closer
 	asked atomic.Bool   // its end is ours
@@ -40,7 +41,8 @@ func Start(ctx context.Context, role, name, dir string, spec any) (*Process, err
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // a folder of ours
+	path := filepath.Join(dir, name+".log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // a folder of ours
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -48,7 +50,7 @@ func Start(ctx context.Context, role, name, dir string, spec any) (*Process, err
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, role, "-spec", string(text)) //nolint:gosec // ourselves
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attr()
-	p := &Process{Name: name, cmd: cmd, done: make(chan struct{})}
+	p := &Process{Name: name, log: path, cmd: cmd, done: make(chan struct{})}
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -132,8 +134,20 @@ func (p *Process) End(sig syscall.Signal) error {
 		<-p.done
 		return fmt.Errorf("%s did not end within %v of %v", p.Name, StopWithin, sig)
 	}
-	if sig == syscall.SIGTERM && p.err != nil {
+	if sig == syscall.SIGTERM && p.err != nil && !p.unborn() {
 		return fmt.Errorf("%s ended after SIGTERM with: %w", p.Name, p.err)
 	}
 	return nil
+}
+
+// unborn tells whether SIGTERM met the process before it could hear it: it died of the signal itself, and had not said a word. On a
+// machine with more to do than it can, the start of a program takes seconds.
+func (p *Process) unborn() bool {
+	var exit *exec.ExitError
+	if !errors.As(p.err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	said, err := os.Stat(p.log)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM && err == nil && said.Size() == 0
 }
