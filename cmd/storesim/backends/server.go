@@ -16,6 +16,7 @@ import (
 
 	"millrace/cmd/storesim/backends/effects"
 	"millrace/cmd/storesim/backends/faults"
+	"millrace/cmd/storesim/backends/partner"
 	"millrace/cmd/storesim/backends/smtp"
 	"millrace/cmd/storesim/backends/stock"
 )
@@ -50,7 +51,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, deps: d, failed: make(chan error, 1)}
 	s.ledger = effects.New(effects.Config{Out: d.Ledger, Failed: func(err error) { s.failed <- err }})
-	s.state = stock.NewState(s.ledger, cfg.Quantities)
+	s.state = stock.NewState(cfg.Quantities)
 	s.rules = newRules(cfg.Seed, cfg.Faults)
 	return s, nil
 }
@@ -71,9 +72,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	api := stock.New(stock.Deps{
-		State: s.state, Faults: s.rules.injectors[faults.Stock], Ledger: s.ledger, Logger: s.deps.Logger, Token: s.cfg.StockToken, Stop: ctx.Done(),
-	})
+	api := stock.New(partner.Deps{
+		Faults: s.rules.injectors[faults.Stock], Ledger: s.ledger, Logger: s.deps.Logger, Token: s.cfg.StockToken, Stop: ctx.Done(),
+	}, s.state)
 	mail := smtp.New(smtp.Deps{
 		Faults: s.rules.injectors[faults.SMTP], Ledger: s.ledger, Logger: s.deps.Logger, User: s.cfg.SMTPUser, Password: s.cfg.SMTPPassword, TLS: certificate,
 	})

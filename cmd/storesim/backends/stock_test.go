@@ -28,7 +28,7 @@ func TestTheStockAPIKeepsItsContract(t *testing.T) {
 		{release, "r0", `{"reason":"cancelled"}`, 404, `{"error":"unknown_reservation"}`},
 		{"/v1/reservations", "k1", `{"shop":"acme.myshopify.com","order_id":"1",` + fmt.Sprintf(line, 3) + `}`, 201, `{"reservation_id":"res-1"}`},
 		{"/v1/reservations", "k1", `{"order_id":"1", "shop":"acme.myshopify.com",` + fmt.Sprintf(line, 3) + `}`, 201, `{"reservation_id":"res-1"}`},
-		{"/v1/reservations", "k1", `{"shop":"acme.myshopify.com","order_id":"1",` + fmt.Sprintf(line, 4) + `}`, 422, `idempotency_key_reused`},
+		{"/v1/reservations", "k1", `{"shop":"acme.myshopify.com","order_id":"1",` + fmt.Sprintf(line, 4) + `}`, 422, `key_reused`},
 		{"/v1/reservations", "k2", `{"shop":"acme.myshopify.com","order_id":"2","lines":[{"sku":"RARE","quantity":2}]}`, 409, `{"error":"insufficient_stock","sku":"RARE"}`},
 		{release, "r1", `{"reason":"refunded",` + fmt.Sprintf(line, 1) + `}`, 200, `{"released":[{"variant_id":"7","sku":"MUG","quantity":1}]}`},
 		{release, "r0", `{"reason":"cancelled"}`, 200, `{"released":[{"variant_id":"7","sku":"MUG","quantity":2}]}`},
@@ -50,7 +50,7 @@ func TestTheStockAPIKeepsItsContract(t *testing.T) {
 	if s.Reservations != 1 || s.Orders != 1 || s.Releases != 3 || s.UnitsReserved != 3 || s.UnitsReleased != 3 || s.UnitsHeld != 0 || s.Unknown != 1 || s.Repeats != 2 || s.Requests != 15 {
 		t.Errorf("summary %+v", s)
 	}
-	if s.Refused["invalid_request"] != 6 || s.Refused["insufficient_stock"] != 1 || s.Refused["idempotency_key_reused"] != 1 || s.Anomalies[effects.OverRelease] != 1 || s.OrdersTwice != 0 {
+	if s.Refused["invalid_request"] != 6 || s.Refused["insufficient_stock"] != 1 || s.Refused["key_reused"] != 1 || s.Anomalies[effects.OverRelease] != 1 || s.OrdersTwice != 0 {
 		t.Errorf("refused %v, anomalies %v", s.Refused, s.Anomalies)
 	}
 	var entries Entries
@@ -65,6 +65,23 @@ func TestTheStockAPIKeepsItsContract(t *testing.T) {
 	}
 	if lines := strings.Count(w.ledger.String(), `"kind":"re`); lines != 4+2+6 { // effects, repeats, distinct refusals
 		t.Errorf("%d lines in the ledger:\n%s", lines, w.ledger.String())
+	}
+}
+
+func TestAReservationThatComesAfterItsFinalReleaseIsRefused(t *testing.T) {
+	w := start(t, nil)
+	release := "/v1/reservations/" + acme + "/1/release"
+	if status, answer, _, err := w.post(t.Context(), release, "r", `{"reason":"cancelled","close":true}`); status != 200 || answer != `{"released":[]}` {
+		t.Errorf("%d %s (%v)", status, answer, err)
+	}
+	if status, answer, err := w.reserve(acme, "1", "late"); status != 409 || answer != `{"error":"closed"}` {
+		t.Errorf("%d %s (%v)", status, answer, err)
+	}
+	if status, _, err := w.reserve(acme, "2", "k"); status != 201 {
+		t.Errorf("another order: %d (%v)", status, err)
+	}
+	if s := w.summary().Stock; s.Reservations != 1 || s.Releases != 0 || s.Unknown != 0 || s.Refused["closed"] != 1 {
+		t.Errorf("summary %+v", s)
 	}
 }
 

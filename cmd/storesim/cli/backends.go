@@ -30,7 +30,7 @@ When all of them listen, their addresses are printed; at the end, the totals. Wi
 
 Stock API:
   POST /v1/reservations                            {"shop","order_id","lines":[{"variant_id","sku","quantity"}]}
-  POST /v1/reservations/<shop>/<order_id>/release  {"reason":"cancelled" or "refunded","lines":[…]}; no lines: all
+  POST /v1/reservations/<shop>/<order_id>/release  {"reason":"cancelled" or "refunded","lines":[…],"close"}; no lines: all
   Both want Idempotency-Key: the same key again gets the same answer and has no second effect.
 
 SMTP: one mail per X-Millrace-Event is right, more are counted as duplicates. X-Millrace-Shop and X-Millrace-Order

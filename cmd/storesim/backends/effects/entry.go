@@ -5,11 +5,12 @@ import "time"
 // Kind is what a line tells.
 type Kind string
 
-// The kinds of lines. The first three are effects.
+// The kinds of lines. Those before Nothing are effects.
 const (
 	Reserved Kind = "reserved"
 	Released Kind = "released"
 	MailKind Kind = "mail"
+	Nothing  Kind = "nothing" // answered as done under a key of its own, and there was nothing to do
 	Repeat   Kind = "repeat"
 	Refused  Kind = "refused"
 )
@@ -31,11 +32,13 @@ type Entry struct {
 	Key     string    `json:"key"` // idempotency key; of mail, X-Millrace-Event
 	Shop    string    `json:"shop,omitempty"`
 	Order   string    `json:"order,omitempty"`
+	Subject string    `json:"subject,omitempty"` // of what is not about orders alone: order/1, customer/2
 	// Repeats counts the requests under the same key after the effect; in the file it is 0, repeats have lines of their own.
 	Repeats     int64    `json:"repeats"`
 	Reservation string   `json:"reservation_id,omitempty"`
 	Reason      string   `json:"reason,omitempty"` // of a release, as it was given
 	Lines       []Line   `json:"lines,omitempty"`  // what was reserved, or what was really released
+	Closed      bool     `json:"closed,omitempty"` // it closed the order: what is asked for later is refused
 	Mail        *Mail    `json:"mail,omitempty"`
 	Anomalies   []string `json:"anomalies,omitempty"`
 }
@@ -64,6 +67,7 @@ type Refusal struct {
 	Key     string    `json:"key"`
 	Shop    string    `json:"shop,omitempty"`
 	Order   string    `json:"order,omitempty"`
+	Subject string    `json:"subject,omitempty"`
 	Reason  string    `json:"reason"`
 	Status  int       `json:"status"`
 	Time    time.Time `json:"time"` // of the first
@@ -76,10 +80,11 @@ type Summary struct {
 	SMTP  MailSummary  `json:"smtp"`
 }
 
-// Counts are what both backends have.
+// Counts are what all backends have.
 type Counts struct {
 	Requests    int64            `json:"requests"`     // of mail: transactions begun
 	Repeats     int64            `json:"repeats"`      // requests under the key of an effect that had happened
+	Nothing     int64            `json:"nothing"`      // answered as done, and there was nothing to do
 	Refused     map[string]int64 `json:"refused"`      // permanent refusals, by reason: requests
 	RefusedKeys map[string]int64 `json:"refused_keys"` // and distinct keys
 	Faults      map[string]int64 `json:"faults"`       // requests that met a fault, by fault; lost_answer had its effect

@@ -31,7 +31,8 @@ type Ledger struct {
 	refusals []*Refusal
 	refused  map[refusalKey]*Refusal
 	counts   map[string]*Counts
-	stock    StockSummary // without its Counts
+	unknown  map[string]int64 // per backend
+	stock    StockSummary     // without its Counts
 	mail     MailSummary
 }
 
@@ -45,6 +46,7 @@ type (
 func New(cfg Config) *Ledger {
 	return &Ledger{
 		cfg: cfg, byKey: map[backendKey]*Entry{}, perOrder: map[shopOrder]int64{}, refused: map[refusalKey]*Refusal{}, counts: map[string]*Counts{},
+		unknown: map[string]int64{},
 	}
 }
 
@@ -91,6 +93,8 @@ func (l *Ledger) total(e *Entry, known bool) {
 	case Released:
 		l.stock.Releases++
 		l.stock.UnitsReleased += units
+	case Nothing:
+		l.of(e.Backend).Nothing++
 	default:
 		l.mail.Accepted++
 		switch {
@@ -155,11 +159,11 @@ func (l *Ledger) Fault(backend, name string) {
 	l.of(backend).Faults[name]++
 }
 
-// Unknown counts a release that came before its reservation: its client is to come again.
-func (l *Ledger) Unknown() {
+// Unknown counts a request that came before what it is about: its client is to come again.
+func (l *Ledger) Unknown(backend string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stock.Unknown++
+	l.unknown[backend]++
 }
 
 func (l *Ledger) of(backend string) *Counts {
@@ -195,7 +199,7 @@ func (l *Ledger) Summary() Summary {
 	defer l.mu.Unlock()
 	s := Summary{Stock: l.stock, SMTP: l.mail}
 	s.Stock.Counts, s.SMTP.Counts = l.of(faults.Stock).clone(), l.of(faults.SMTP).clone()
-	s.Stock.Orders = int64(len(l.perOrder))
+	s.Stock.Orders, s.Stock.Unknown = int64(len(l.perOrder)), l.unknown[faults.Stock]
 	s.Stock.UnitsHeld = s.Stock.UnitsReserved - s.Stock.UnitsReleased
 	return s
 }

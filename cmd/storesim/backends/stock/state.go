@@ -1,73 +1,36 @@
 package stock
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 
 	"millrace/cmd/storesim/backends/effects"
-	"millrace/cmd/storesim/backends/faults"
+	"millrace/cmd/storesim/backends/partner"
 )
 
 // AnySKU as a key of quantities stands for all SKUs that are not listed.
 const AnySKU = "*"
 
-// maxQuantity bounds one line, so that sums cannot overflow.
-const maxQuantity = 1 << 31
-
-// State is what is in stock, what is reserved, and what was answered under which key. It is safe for concurrent use.
+// State is what is in stock and what is reserved. It is safe for concurrent use.
 type State struct {
-	ledger *effects.Ledger
-
 	mu         sync.Mutex
 	quantities map[string]int64 // per SKU, in each shop; without an entry there is no end to it
 	reserved   map[shopSKU]int64
-	orders     map[shopOrder]*held
-	done       map[string]done
+	orders     map[partner.Order]*held
 	ids        int64
 }
 
-type (
-	shopSKU   struct{ shop, sku string }
-	shopOrder struct{ shop, order string }
-)
+type shopSKU struct{ shop, sku string }
 
 // held is what is reserved for one order and not yet released.
 type held struct{ lines []effects.Line }
 
-// done is the answer to a key whose effect happened.
-type done struct {
-	request string // its content, to tell a repeat from a reused key
-	answer  answer
-}
-
-// answer is what a client gets.
-type answer struct {
-	status int
-	body   []byte
-}
-
-func say(status int, body any) answer {
-	text, err := json.Marshal(body)
-	if err != nil { // of maps and structs of text and numbers: cannot be
-		text = []byte(`{"error":"internal"}`)
-	}
-	return answer{status, append(text, '\n')}
-}
-
-func refusal(status int, reason, detail string) answer {
-	body := map[string]string{"error": reason}
-	if detail != "" {
-		body["detail"] = detail
-	}
-	return say(status, body)
-}
-
 // NewState returns a stock with the quantities, per SKU and shop; SKUs without one, not even under AnySKU, are unlimited.
-func NewState(ledger *effects.Ledger, quantities map[string]int64) *State {
-	return &State{ledger: ledger, quantities: quantities, reserved: map[shopSKU]int64{}, orders: map[shopOrder]*held{}, done: map[string]done{}}
+func NewState(quantities map[string]int64) *State {
+	return &State{quantities: quantities, reserved: map[shopSKU]int64{}, orders: map[partner.Order]*held{}}
 }
 
 // SetQuantities replaces the quantities. What is reserved stays reserved, even if that is more than there is now.
@@ -103,7 +66,9 @@ func (s *State) Levels(shop string) (quantities map[string]int64, levels []Level
 		}
 		levels = append(levels, l)
 	}
-	slices.SortFunc(levels, func(a, b Level) int { return compare(a.Shop, b.Shop, a.SKU, b.SKU) })
+	slices.SortFunc(levels, func(a, b Level) int {
+		return cmp.Or(cmp.Compare(a.Shop, b.Shop), cmp.Compare(a.SKU, b.SKU))
+	})
 	return s.quantities, levels
 }
 
@@ -114,56 +79,31 @@ func (s *State) quantity(sku string) (n int64, limited bool) {
 	return n, limited
 }
 
-// Replay answers a key that was used before, and accounts for that.
-func (s *State) Replay(key, request string) (a answer, used bool) {
+// reserve takes the lines out of stock for an order. insufficient tells of further SKUs that count as sold out.
+func (s *State) reserve(r reservation, insufficient func(sku string) bool) partner.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.replay(key, request)
-}
-
-// replay gives a key that was used before its first answer again, or a refusal when the content differs.
-func (s *State) replay(key, request string) (a answer, used bool) {
-	d, used := s.done[key]
-	if used && d.request != request {
-		return refusal(http.StatusUnprocessableEntity, reasonKeyReused, "the key was used for other content"), true
-	}
-	if used {
-		s.ledger.Repeat(faults.Stock, key)
-	}
-	return d.answer, used
-}
-
-// Reserve takes the lines out of stock for an order. insufficient tells of further SKUs that count as sold out.
-func (s *State) Reserve(key, request string, r reservation, insufficient func(sku string) bool) answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a, used := s.replay(key, request); used {
-		return a
-	}
 	wanted, lacking := s.weigh(r, insufficient)
 	if lacking != "" {
-		return say(http.StatusConflict, map[string]string{"error": reasonInsufficient, "sku": lacking})
+		return partner.Refuse(http.StatusConflict, reasonInsufficient, "sku", lacking)
 	}
 	for sku, n := range wanted {
 		s.reserved[shopSKU{r.Shop, sku}] += n
 	}
-	e := effects.Entry{Kind: effects.Reserved, Backend: faults.Stock, Key: key, Shop: r.Shop, Order: r.OrderID, Lines: r.Lines}
-	o, known := s.orders[shopOrder{r.Shop, r.OrderID}]
+	s.ids++
+	e := effects.Entry{Kind: effects.Reserved, Lines: r.Lines, Reservation: fmt.Sprintf("res-%d", s.ids)}
+	of := partner.Order{Shop: r.Shop, ID: r.OrderID}
+	o, known := s.orders[of]
 	if known {
 		e.Anomalies = []string{effects.DoubleReservation}
 	} else {
 		o = &held{}
-		s.orders[shopOrder{r.Shop, r.OrderID}] = o
+		s.orders[of] = o
 	}
 	for _, l := range r.Lines {
 		o.add(l)
 	}
-	s.ids++
-	e.Reservation = fmt.Sprintf("res-%d", s.ids)
-	a := say(http.StatusCreated, map[string]string{"reservation_id": e.Reservation})
-	s.done[key] = done{request, a}
-	s.ledger.Record(e)
-	return a
+	return partner.Did(http.StatusCreated, map[string]string{"reservation_id": e.Reservation}, e)
 }
 
 // weigh sums up what is wanted per SKU and names the first SKU of which there is not enough.
@@ -182,29 +122,26 @@ func (s *State) weigh(r reservation, insufficient func(sku string) bool) (wanted
 	return wanted, ""
 }
 
-// Release gives the lines of an order back, or all that it holds when there are none.
-func (s *State) Release(key, request, shop, order string, r release) answer {
+// release gives the lines of an order back, or all that it holds when there are none.
+func (s *State) release(of partner.Order, r release) partner.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, used := s.replay(key, request); used {
-		return a
+	o, known := s.orders[of]
+	switch {
+	case !known && r.Close:
+		return partner.Nothing(http.StatusOK, map[string]any{"released": []effects.Line{}})
+	case !known:
+		return partner.Early(reasonUnknown)
 	}
-	o, known := s.orders[shopOrder{shop, order}]
-	if !known {
-		return refusal(http.StatusNotFound, reasonUnknown, "")
-	}
-	e := effects.Entry{Kind: effects.Released, Backend: faults.Stock, Key: key, Shop: shop, Order: order, Reason: r.Reason}
+	e := effects.Entry{Kind: effects.Released, Reason: r.Reason}
 	var complete bool
 	if e.Lines, complete = o.give(r.Lines); !complete {
 		e.Anomalies = []string{effects.OverRelease}
 	}
 	for _, l := range e.Lines {
-		s.reserved[shopSKU{shop, stockOf(l)}] -= l.Quantity
+		s.reserved[shopSKU{of.Shop, stockOf(l)}] -= l.Quantity
 	}
-	a := say(http.StatusOK, map[string]any{"released": e.Lines})
-	s.done[key] = done{request, a}
-	s.ledger.Record(e)
-	return a
+	return partner.Did(http.StatusOK, map[string]any{"released": e.Lines}, e)
 }
 
 // stockOf names the stock that a line is taken from: its SKU, or its variant when the merchant gave it none.
