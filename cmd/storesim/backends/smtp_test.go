@@ -29,7 +29,7 @@ func TestMailIsDescribed(t *testing.T) {
 	if err := w.mail("bob@shop.example", ""); err != nil {
 		t.Fatal(err)
 	}
-	if s := w.summary().SMTP; s.Accepted != 3 || s.Events != 1 || s.Duplicates != 1 || s.Requests != 3 || s.Anomalies[effects.WithoutEvent] != 1 {
+	if s := w.summary().SMTP; s.Accepted != 3 || s.Events != 1 || s.Duplicates != 1 || s.Requests != 3 || s.AtOnce != 1 || s.Anomalies[effects.WithoutEvent] != 1 {
 		t.Errorf("summary %+v", s)
 	}
 	var got Entries

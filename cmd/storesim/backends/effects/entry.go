@@ -82,6 +82,7 @@ type Summary struct {
 
 // Counts are what all backends have.
 type Counts struct {
+	Load
 	Requests    int64            `json:"requests"`     // of mail: transactions begun
 	Repeats     int64            `json:"repeats"`      // requests under the key of an effect that had happened
 	Nothing     int64            `json:"nothing"`      // answered as done, and there was nothing to do

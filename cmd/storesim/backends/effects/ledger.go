@@ -31,6 +31,7 @@ type Ledger struct {
 	refusals []*Refusal
 	refused  map[refusalKey]*Refusal
 	counts   map[string]*Counts
+	meters   map[string]*meter
 	unknown  map[string]int64 // per backend
 	stock    StockSummary     // without its Counts
 	mail     MailSummary
@@ -46,7 +47,7 @@ type (
 func New(cfg Config) *Ledger {
 	return &Ledger{
 		cfg: cfg, byKey: map[backendKey]*Entry{}, perOrder: map[shopOrder]int64{}, refused: map[refusalKey]*Refusal{}, counts: map[string]*Counts{},
-		unknown: map[string]int64{},
+		meters: map[string]*meter{}, unknown: map[string]int64{},
 	}
 }
 
@@ -145,11 +146,22 @@ func (l *Ledger) Refuse(r Refusal) {
 	l.write(&r)
 }
 
-// Request counts a request before its fate is known.
-func (l *Ledger) Request(backend string) {
+// Request counts a request before its fate is known. ended is to be called once, when the client has its answer or will get none.
+func (l *Ledger) Request(backend string) (ended func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.of(backend).Requests++
+	m, ok := l.meters[backend]
+	if !ok {
+		m = &meter{}
+		l.meters[backend] = m
+	}
+	m.arrive(time.Now())
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		m.underWay--
+	}
 }
 
 // Fault counts a request that met a fault.
@@ -198,14 +210,17 @@ func (l *Ledger) Summary() Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Summary{Stock: l.stock, SMTP: l.mail}
-	s.Stock.Counts, s.SMTP.Counts = l.of(faults.Stock).clone(), l.of(faults.SMTP).clone()
+	s.Stock.Counts, s.SMTP.Counts = l.snapshot(faults.Stock), l.snapshot(faults.SMTP)
 	s.Stock.Orders, s.Stock.Unknown = int64(len(l.perOrder)), l.unknown[faults.Stock]
 	s.Stock.UnitsHeld = s.Stock.UnitsReserved - s.Stock.UnitsReleased
 	return s
 }
 
-func (c *Counts) clone() Counts {
-	d := *c
-	d.Refused, d.RefusedKeys, d.Faults, d.Anomalies = maps.Clone(c.Refused), maps.Clone(c.RefusedKeys), maps.Clone(c.Faults), maps.Clone(c.Anomalies)
-	return d
+func (l *Ledger) snapshot(backend string) Counts {
+	c := *l.of(backend)
+	c.Refused, c.RefusedKeys, c.Faults, c.Anomalies = maps.Clone(c.Refused), maps.Clone(c.RefusedKeys), maps.Clone(c.Faults), maps.Clone(c.Anomalies)
+	if m, ok := l.meters[backend]; ok {
+		c.Load = m.most
+	}
+	return c
 }

@@ -23,7 +23,8 @@ type session struct {
 	known  bool // the client has authenticated
 	from   string
 	to     []string
-	broken bool // the connection was cut: nothing more is to be judged on it
+	ended  func() // of the transaction that is under way; nil when there is none
+	broken bool   // the connection was cut: nothing more is to be judged on it
 }
 
 // unavailable is about the server itself and not about a recipient.
@@ -65,7 +66,8 @@ func (v *session) Mail(from string, _ *gosmtp.MailOptions) error {
 	if v.s.User != "" && !v.known {
 		return failure(530, gosmtp.EnhancedCode{5, 7, 0}, "Authentication required")
 	}
-	v.s.Ledger.Request(faults.SMTP)
+	v.end() // a client may begin again without an end
+	v.ended = v.s.Ledger.Request(faults.SMTP)
 	v.from = from
 	return nil
 }
@@ -149,10 +151,24 @@ func (v *session) Reset() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.from, v.to = "", nil
+	v.end()
 }
 
-// Logout has nothing to free.
-func (v *session) Logout() error { return nil }
+// Logout is the end of the connection.
+func (v *session) Logout() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.end()
+	return nil
+}
+
+// end accounts for the end of a transaction. v.mu is held.
+func (v *session) end() {
+	if v.ended != nil {
+		v.ended()
+		v.ended = nil
+	}
+}
 
 func (v *session) account(f faults.Fate, key string) {
 	if f.Do == faults.Serve || f.Do == faults.Refuse {
