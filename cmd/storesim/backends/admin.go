@@ -113,7 +113,7 @@ func (s *Server) getRule(w http.ResponseWriter, r *http.Request) {
 	rule, found, known := set.Rule(r.PathValue("backend"), r.PathValue("name"))
 	switch {
 	case !known:
-		complain(w, http.StatusNotFound, errBackend)
+		complain(w, http.StatusNotFound, errBackend())
 	case !found:
 		complain(w, http.StatusNotFound, errors.New("it has no rule of its own"))
 	default:
@@ -136,7 +136,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, rule *faults.Rul
 	known, err := s.rules.change(r.PathValue("backend"), r.PathValue("name"), rule)
 	switch {
 	case !known:
-		complain(w, http.StatusNotFound, errBackend)
+		complain(w, http.StatusNotFound, errBackend())
 	case err != nil:
 		complain(w, http.StatusBadRequest, err)
 	default:
@@ -172,7 +172,9 @@ func (s *Server) putStock(w http.ResponseWriter, r *http.Request) {
 	s.getStock(w, r)
 }
 
-var errBackend = errors.New("there is no such backend; there are stock and smtp")
+func errBackend() error {
+	return fmt.Errorf("there is no such backend; there are %s", strings.Join(faults.Backends(), ", "))
+}
 
 // read takes a body of exactly one JSON value without unknown fields: a misspelt fault would do nothing.
 func read(w http.ResponseWriter, r *http.Request, into any) error {

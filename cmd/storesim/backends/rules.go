@@ -16,7 +16,7 @@ type rules struct {
 
 func newRules(seed uint64, set faults.Set) *rules {
 	r := &rules{injectors: map[string]*faults.Injector{}}
-	for _, backend := range []string{faults.Stock, faults.SMTP} {
+	for _, backend := range faults.Backends() {
 		r.injectors[backend] = faults.NewInjector(backend, seed)
 	}
 	r.apply(set)

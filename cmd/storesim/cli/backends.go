@@ -120,7 +120,11 @@ func faultFields() string {
 func completeFault(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	if !strings.Contains(typed, ":") {
-		return []cobra.Completion{faults.Stock + ":", faults.Stock + "/", faults.SMTP + ":", faults.SMTP + "/"}, directive
+		var scopes []cobra.Completion
+		for _, backend := range faults.Backends() {
+			scopes = append(scopes, backend+":", backend+"/")
+		}
+		return scopes, directive
 	}
 	before := typed[:strings.LastIndexAny(typed, ":,")+1]
 	var out []cobra.Completion

@@ -43,7 +43,7 @@ func fates(in *Injector, n int, backwards bool) map[string]Fate {
 				i = n - 1 - i
 			}
 			key := fmt.Sprintf("key-%d", i)
-			out[fmt.Sprintf("%s/%d", key, try)] = in.Draw("a", key)
+			out[fmt.Sprintf("%s/%d", key, try)] = in.Draw("a", Reserve, key)
 		}
 	}
 	return out
@@ -71,7 +71,7 @@ func TestRatesAndLatenciesAreWhatTheRuleSays(t *testing.T) {
 	in := injector(t, 3, "stock:latency_p50=10ms,latency_p99=100ms,error_rate=0.2,timeout_rate=0.1,reset_rate=0.05,lost_answer_rate=0.15,permanent_rate=0.1")
 	count, below10, below100 := map[Action]int{}, 0, 0
 	for i := range n {
-		f := in.Draw("a", fmt.Sprint(i))
+		f := in.Draw("a", Reserve, fmt.Sprint(i))
 		count[f.Do]++
 		if f.Delay < 10*time.Millisecond {
 			below10++
@@ -95,7 +95,7 @@ func TestRatesAndLatenciesAreWhatTheRuleSays(t *testing.T) {
 	in = injector(t, 3, "stock:latency=10ms,jitter=5ms")
 	low, high := time.Hour, time.Duration(0)
 	for i := range n {
-		d := in.Draw("a", fmt.Sprint(i)).Delay
+		d := in.Draw("a", Reserve, fmt.Sprint(i)).Delay
 		low, high = min(low, d), max(high, d)
 	}
 	if low < 10*time.Millisecond || low > 11*time.Millisecond || high > 15*time.Millisecond || high < 14*time.Millisecond {
@@ -107,7 +107,7 @@ func TestOutagesBeginAndEndByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := injector(t, 1, "stock:outages=10s+5s,outages=1m+1s", "stock/hung:down,outage_as=hang", "stock/cut:down,outage_as=reset")
 		for name, want := range map[string]Action{"hung": Hang, "cut": Reset} {
-			if f := in.Gate(name); f.Do != want || !f.Outage {
+			if f := in.Gate(name, Reserve); f.Do != want || !f.Outage {
 				t.Errorf("Gate(%q) = %+v", name, f)
 			}
 		}
@@ -117,20 +117,20 @@ func TestOutagesBeginAndEndByTheClock(t *testing.T) {
 			want Action
 		}{{0, Serve}, {9999 * time.Millisecond, Serve}, {10 * time.Second, Down}, {14 * time.Second, Down}, {15 * time.Second, Serve}, {time.Minute, Down}, {61 * time.Second, Serve}} {
 			time.Sleep(step.at - time.Since(start))
-			if got := in.Gate("any").Do; got != step.want {
+			if got := in.Gate("any", Reserve).Do; got != step.want {
 				t.Errorf("after %v: %s, want %s", step.at, got, step.want)
 			}
 		}
 		// The same rules again leave its clock alone, Restart does not.
-		s := Set{Stock: StockRules{Default: Rule{Outages: []Outage{{From: Duration(10 * time.Second), For: Duration(5 * time.Second)}, {From: Duration(time.Minute), For: Duration(time.Second)}}}}}
+		s := Set{Stock: ShopRules{Default: Rule{Outages: []Outage{{From: Duration(10 * time.Second), For: Duration(5 * time.Second)}, {From: Duration(time.Minute), For: Duration(time.Second)}}}}}
 		in.Set(&s)
 		time.Sleep(10 * time.Second)
-		if got := in.Gate("any").Do; got != Serve {
+		if got := in.Gate("any", Reserve).Do; got != Serve {
 			t.Errorf("the same rules began anew: %s", got)
 		}
 		in.Restart("")
 		time.Sleep(10 * time.Second)
-		if got := in.Gate("any").Do; got != Down {
+		if got := in.Gate("any", Reserve).Do; got != Down {
 			t.Errorf("after Restart: %s", got)
 		}
 	})
@@ -141,7 +141,7 @@ func TestRateLimit(t *testing.T) {
 		in := injector(t, 1, "stock:rate_limit=10,burst=3,retry_after=2s", "stock/own:rate_limit=5")
 		passed := func(name string, n int) (served int) {
 			for range n {
-				switch f := in.Gate(name); {
+				switch f := in.Gate(name, Reserve); {
 				case f.Do == Serve:
 					served++
 				case f.Do != Limit || f.RetryAfter < time.Second:
@@ -156,7 +156,7 @@ func TestRateLimit(t *testing.T) {
 		if n := passed("own", 9); n != 5 {
 			t.Errorf("%d at once with a rule of its own, want 5", n)
 		}
-		if f := in.Gate("a"); f.RetryAfter != 2*time.Second {
+		if f := in.Gate("a", Reserve); f.RetryAfter != 2*time.Second {
 			t.Errorf("Retry-After %v", f.RetryAfter)
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -166,15 +166,49 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	in := injector(t, 1, "stock:concurrency=2,retry_after=3s", "stock/own:concurrency=1")
+	leave, first := in.Enter("a")
+	_, second := in.Enter("b")
+	_, third := in.Enter("a")
+	_, own := in.Enter("own")
+	if first.Do != Serve || second.Do != Serve || own.Do != Serve || third.Do != Limit || third.RetryAfter != 3*time.Second {
+		t.Errorf("%+v %+v %+v, own %+v", first, second, third, own)
+	}
+	leave()
+	if _, f := in.Enter("a"); f.Do != Serve {
+		t.Errorf("with a free place: %+v", f)
+	}
+	if _, f := in.Enter("a"); f.Do != Limit {
+		t.Errorf("with no place: %+v", f)
+	}
+}
+
+func TestRatesMayConcernOneOperationOnly(t *testing.T) {
+	in := injector(t, 1, "stock:refuse,error_rate=1,latency=1s,only=reserve")
+	if f := in.Gate("a", Reserve); f.Do != Refuse {
+		t.Errorf("Gate(reserve) = %+v", f)
+	}
+	if f := in.Gate("a", Release); f.Do != Serve {
+		t.Errorf("Gate(release) = %+v", f)
+	}
+	if f := in.Draw("a", Reserve, "k"); f.Do != Fail {
+		t.Errorf("Draw(reserve) = %+v", f)
+	}
+	if f := in.Draw("a", Release, "k"); f.Do != Serve || f.Delay != time.Second {
+		t.Errorf("Draw(release) = %+v", f)
+	}
+}
+
 func TestTheClosestRuleCountsAlone(t *testing.T) {
 	in := injector(t, 1, "stock:latency=1s,insufficient_skus=MUG", "stock/acme:refuse,insufficient_skus=CUP,insufficient_skus=POT")
-	if f := in.Gate("acme"); f.Do != Refuse {
+	if f := in.Gate("acme", Reserve); f.Do != Refuse {
 		t.Errorf("Gate(acme) = %+v", f)
 	}
-	if f := in.Draw("acme", "k"); f.Delay != 0 {
+	if f := in.Draw("acme", Reserve, "k"); f.Delay != 0 {
 		t.Errorf("acme has the delay %v of all others", f.Delay)
 	}
-	if f := in.Draw("else", "k"); f.Delay != time.Second {
+	if f := in.Draw("else", Reserve, "k"); f.Delay != time.Second {
 		t.Errorf("another shop has the delay %v", f.Delay)
 	}
 	for _, c := range []struct {
@@ -192,6 +226,7 @@ func TestSetTextAndJSONAreTheSame(t *testing.T) {
 	for _, text := range []string{
 		"stock:latency=20ms, jitter=5ms,error_rate=0.05,burst=2", "stock:down=false,outages=1s+2s,outages=5s+1m",
 		"stock/acme.myshopify.com:down", "smtp/Example.COM:refuse,outage_as=hang",
+		"erp:concurrency=2", "carrier:only=ship",
 	} {
 		if err := s.Apply(text); err != nil {
 			t.Fatal(err)
@@ -199,7 +234,7 @@ func TestSetTextAndJSONAreTheSame(t *testing.T) {
 	}
 	text, err := json.Marshal(s)
 	const want = `{"stock":{"default":{"latency":"20ms","jitter":"5ms","error_rate":0.05,"burst":2,"outages":[{"from":"1s","for":"2s"},{"from":"5s","for":"1m0s"}]},` +
-		`"shops":{"acme.myshopify.com":{"down":true}}},"smtp":{"default":{},"domains":{"example.com":{"refuse":true,"outage_as":"hang"}}}}`
+		`"shops":{"acme.myshopify.com":{"down":true}}},"payment":{"default":{}},"carrier":{"default":{"only":["ship"]}},"erp":{"default":{"concurrency":2}},"hook":{"default":{}},"smtp":{"default":{},"domains":{"example.com":{"refuse":true,"outage_as":"hang"}}}}`
 	if err != nil || string(text) != want {
 		t.Errorf("JSON (%v)\n%s\nwant\n%s", err, text, want)
 	}
@@ -207,15 +242,15 @@ func TestSetTextAndJSONAreTheSame(t *testing.T) {
 	if err := json.Unmarshal(text, &back); err != nil || !cmp.Equal(s, back) {
 		t.Errorf("read back (%v): %+v", err, back)
 	}
-	if len(Fields()) != 17 || Fields()[0].Name != "latency" || Fields()[0].Help == "" {
+	if len(Fields()) != 19 || Fields()[0].Name != "latency" || Fields()[0].Help == "" {
 		t.Errorf("Fields() = %v", Fields())
 	}
 }
 
 func TestMistakesAreTold(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                    "must begin with stock or smtp",
-		"stok:down":                           "must begin with stock or smtp",
+		"":                                    "must begin with a backend: stock, payment,",
+		"stok:down":                           "must begin with a backend",
 		"stock":                               "fields behind a colon",
 		"stock/:down":                         "behind the slash",
 		"stock:dwon":                          `"dwon" is not a field`,
@@ -228,7 +263,12 @@ func TestMistakesAreTold(t *testing.T) {
 		"stock:latency=-1s":                   "stock.default: latency must be",
 		"stock/a:error_rate=1.1":              "stock.shops.a: error_rate must be",
 		"smtp/b:permanent_rate=NaN":           "smtp.domains.b: permanent_rate must be",
-		"smtp:insufficient_skus=A":            "mail has no stock",
+		"smtp:insufficient_skus=A":            "only stock has them",
+		"erp:insufficient_skus=A":             "only stock has them",
+		"smtp:concurrency=1":                  "concurrency must not be set",
+		"erp:concurrency=-1":                  "concurrency must be",
+		"payment/a:only=charge,only=ship":     `payment.shops.a: only must name operations of payment (charge, refund, read), names "ship"`,
+		"smtp:only=charge":                    "(it has none)",
 		"stock:latency_p50=1s":                "set together",
 		"stock:latency_p50=2s,latency_p99=1s": "latency_p99 must be at least",
 		"stock:latency=1s,latency_p50=1s,latency_p99=2s":            "must not be set together",

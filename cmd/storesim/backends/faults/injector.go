@@ -55,6 +55,7 @@ type active struct {
 	since   time.Time
 	limiter *rate.Limiter
 	whole   bool // not of one name
+	under   int  // requests under way, counted only if the rule bounds them; guarded by the injector
 }
 
 // NewInjector returns a healthy injector. The number of tries of each key is remembered for its life.
@@ -118,20 +119,47 @@ func (in *Injector) active(name string) *active {
 	return in.own
 }
 
-// Gate judges a request by who is asked and when: Serve, Down, Hang or Reset (an outage), Limit or Refuse. It takes from the
-// rate limit, so it is asked once per request.
-func (in *Injector) Gate(name string) Fate {
+// Enter begins a request: Serve, or Limit when there are as many under way as the rule allows. leave is to be called once, at its end.
+func (in *Injector) Enter(name string) (leave func(), f Fate) {
+	a := in.active(name)
+	if a.rule.Concurrency == 0 {
+		return func() {}, Fate{Do: Serve}
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if a.under >= a.rule.Concurrency {
+		return func() {}, a.limit()
+	}
+	a.under++
+	return func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		a.under--
+	}, Fate{Do: Serve}
+}
+
+// Gate judges a request by who is asked, for which operation, and when: Serve, Down, Hang or Reset (an outage), Limit or Refuse. It
+// takes from the rate limit, so it is asked once per request.
+func (in *Injector) Gate(name, operation string) Fate {
 	a := in.active(name)
 	switch {
 	case a.down():
 		return Fate{Do: a.rule.outageAction(), Outage: true, Whole: a.whole}
 	case a.limiter != nil && !a.limiter.Allow():
-		return Fate{Do: Limit, RetryAfter: max(time.Duration(a.rule.RetryAfter), time.Second), Whole: a.whole}
-	case a.rule.Refuse:
+		return a.limit()
+	case a.rule.Refuse && a.rule.concerns(operation):
 		return Fate{Do: Refuse}
 	default:
 		return Fate{Do: Serve}
 	}
+}
+
+func (a *active) limit() Fate {
+	return Fate{Do: Limit, RetryAfter: max(time.Duration(a.rule.RetryAfter), time.Second), Whole: a.whole}
+}
+
+func (r *Rule) concerns(operation string) bool {
+	return len(r.Only) == 0 || slices.Contains(r.Only, operation)
 }
 
 func (a *active) down() bool {
@@ -151,7 +179,7 @@ func (r *Rule) outageAction() Action {
 }
 
 // Draw judges one try of a key by chance: Serve, Fail, Refuse, Hang, Reset or LoseAnswer, and its delay. Every call is one try.
-func (in *Injector) Draw(name, key string) Fate {
+func (in *Injector) Draw(name, operation, key string) Fate {
 	r := &in.active(name).rule
 	in.mu.Lock()
 	in.tries[key]++
@@ -159,6 +187,9 @@ func (in *Injector) Draw(name, key string) Fate {
 	in.mu.Unlock()
 	c := in.chance(key, n)
 	f := Fate{Do: Serve, Delay: r.delay(c[1], c[2]), Choice: uint8(c[3] * 256)}
+	if !r.concerns(operation) {
+		return f
+	}
 	if in.chance(key, 0)[0] < r.PermanentRate {
 		f.Do = Refuse
 		return f

@@ -17,7 +17,7 @@ func (s *Set) Apply(text string) error {
 	r, _, known := s.Rule(backend, name)
 	switch {
 	case !known:
-		return fmt.Errorf("fault %q must begin with stock or smtp", text)
+		return fmt.Errorf("fault %q must begin with a backend: %s", text, strings.Join(Backends(), ", "))
 	case named && name == "":
 		return fmt.Errorf("fault %q must name a shop or domain behind the slash", text)
 	case !ok || strings.TrimSpace(fields) == "":

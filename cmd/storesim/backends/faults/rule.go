@@ -1,8 +1,11 @@
 package faults
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,8 +23,10 @@ type Rule struct {
 	LostAnswerRate   float64  `json:"lost_answer_rate,omitempty" help:"Effect done, then the connection is cut."`
 	RateLimit        float64  `json:"rate_limit,omitempty"       help:"Requests per second; beyond it 429 with Retry-After (SMTP 421; of a domain 450)."`
 	Burst            int      `json:"burst,omitempty"            help:"Requests at once under rate_limit; default: one second's worth."`
+	Concurrency      int      `json:"concurrency,omitempty"      help:"Requests under way at once; beyond it 429 with Retry-After. Not of mail."`
 	RetryAfter       Duration `json:"retry_after,omitzero"       help:"What Retry-After says, in whole seconds; default 1s."`
 	Refuse           bool     `json:"refuse,omitempty"           help:"Everything new is refused, 422 (SMTP 550 to the recipient)."`
+	Only             []string `json:"only,omitempty"             help:"Operations that the rates and refuse are about, e.g. charge; all if none is named. Not of mail."`
 	Down             bool     `json:"down,omitempty"             help:"Down now, until the rule is changed."`
 	Outages          []Outage `json:"outages,omitempty"          help:"Down from+for after the rule was set, e.g. 30s+5m."`
 	OutageAs         OutageAs `json:"outage_as,omitempty"        help:"How being down shows: error (503; SMTP 421, of a domain 451), reset or hang."`
@@ -61,6 +66,7 @@ func (r *Rule) Validate() error {
 	bad(!share(r.PermanentRate), "permanent_rate must be between 0 and 1, is %v", r.PermanentRate)
 	bad(!(r.RateLimit >= 0 && r.RateLimit <= 1e6), "rate_limit must be between 0 and 1000000, is %v", r.RateLimit)
 	bad(r.Burst < 0 || r.Burst > 1e6, "burst must be between 0 and 1000000, is %d", r.Burst)
+	bad(r.Concurrency < 0 || r.Concurrency > 1e6, "concurrency must be between 0 and 1000000, is %d", r.Concurrency)
 	bad(r.RetryAfter < 0 || r.RetryAfter > Duration(time.Hour), "retry_after must be between 0 and 1h, is %v", r.RetryAfter)
 	for _, o := range r.Outages {
 		bad(o.From < 0 || o.For <= 0, "outages must begin at 0 or later and last longer than 0, is %v+%v", o.From, o.For)
@@ -69,6 +75,23 @@ func (r *Rule) Validate() error {
 	case "", OutageError, OutageReset, OutageHang:
 	default:
 		bad(true, "outage_as must be error, reset or hang, is %q", r.OutageAs)
+	}
+	return errors.Join(errs...)
+}
+
+// fits tells what of the rule the backend does not have: it would do nothing.
+func (r *Rule) fits(backend string) error {
+	var errs []error
+	if len(r.InsufficientSKUs) > 0 && backend != Stock {
+		errs = append(errs, errors.New("insufficient_skus must not be set: only stock has them"))
+	}
+	if r.Concurrency > 0 && backend == SMTP {
+		errs = append(errs, errors.New("concurrency must not be set: mail has none"))
+	}
+	for _, name := range r.Only {
+		if all := operations(backend); !slices.Contains(all, name) {
+			errs = append(errs, fmt.Errorf("only must name operations of %s (%s), names %q", backend, cmp.Or(strings.Join(all, ", "), "it has none"), name))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -10,18 +10,29 @@ import (
 
 // The backends, as rules, ledgers and addresses name them.
 const (
-	Stock = "stock"
-	SMTP  = "smtp"
+	Stock   = "stock"
+	Payment = "payment"
+	Carrier = "carrier"
+	ERP     = "erp"
+	Hook    = "hook"
+	SMTP    = "smtp"
 )
+
+// Backends lists them all, in the order in which they are shown.
+func Backends() []string { return []string{Stock, Payment, Carrier, ERP, Hook, SMTP} }
 
 // Set is the rules of all backends: what GET /faults shows and PUT /faults takes.
 type Set struct {
-	Stock StockRules `json:"stock"`
-	SMTP  SMTPRules  `json:"smtp"`
+	Stock   ShopRules `json:"stock"`
+	Payment ShopRules `json:"payment"`
+	Carrier ShopRules `json:"carrier"`
+	ERP     ShopRules `json:"erp"`
+	Hook    ShopRules `json:"hook"`
+	SMTP    SMTPRules `json:"smtp"`
 }
 
-// StockRules are those of the stock API.
-type StockRules struct {
+// ShopRules are those of an HTTP API.
+type ShopRules struct {
 	Default Rule            `json:"default"`
 	Shops   map[string]Rule `json:"shops,omitempty"`
 }
@@ -35,26 +46,23 @@ type SMTPRules struct {
 // Validate returns all mistakes at once, each with its place.
 func (s *Set) Validate() error {
 	var errs []error
-	check := func(place string, r Rule) {
-		if err := r.Validate(); err != nil {
+	check := func(place, backend string, r Rule) {
+		if err := errors.Join(r.Validate(), r.fits(backend)); err != nil {
 			errs = append(errs, within(place, err))
 		}
 	}
-	check("stock.default", s.Stock.Default)
-	for _, shop := range slices.Sorted(maps.Keys(s.Stock.Shops)) {
-		check("stock.shops."+shop, s.Stock.Shops[shop])
-	}
-	mail := func(place string, r Rule) {
-		check(place, r)
-		if len(r.InsufficientSKUs) > 0 {
-			errs = append(errs, fmt.Errorf("%s: insufficient_skus must not be set: mail has no stock", place))
-		}
-	}
-	mail("smtp.default", s.SMTP.Default)
-	for _, domain := range slices.Sorted(maps.Keys(s.SMTP.Domains)) {
-		mail("smtp.domains."+domain, s.SMTP.Domains[domain])
-		if domain != strings.ToLower(domain) {
-			errs = append(errs, fmt.Errorf("smtp.domains.%s must be in lower case", domain))
+	for _, backend := range Backends() {
+		d, named, _ := s.of(backend)
+		check(backend+".default", backend, *d)
+		for _, name := range slices.Sorted(maps.Keys(*named)) {
+			place := backend + ".shops." + name
+			if backend == SMTP {
+				place = backend + ".domains." + name
+			}
+			check(place, backend, (*named)[name])
+			if name != key(backend, name) {
+				errs = append(errs, fmt.Errorf("%s must be in lower case", place))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -87,10 +95,12 @@ func (s *Set) Rule(backend, name string) (r Rule, set, known bool) {
 // when there is no such backend.
 func (s *Set) With(backend, name string, r *Rule) (changed Set, known bool) {
 	changed = *s
-	changed.Stock.Shops, changed.SMTP.Domains = maps.Clone(s.Stock.Shops), maps.Clone(s.SMTP.Domains)
 	d, named, known := changed.of(backend)
+	if !known {
+		return changed, false
+	}
+	*named = maps.Clone(*named)
 	switch {
-	case !known:
 	case name != "" && r == nil:
 		delete(*named, key(backend, name))
 	case name != "":
@@ -103,13 +113,21 @@ func (s *Set) With(backend, name string, r *Rule) (changed Set, known bool) {
 	default:
 		*d = *r
 	}
-	return changed, known
+	return changed, true
 }
 
 func (s *Set) of(backend string) (d *Rule, named *map[string]Rule, known bool) {
 	switch backend {
 	case Stock:
 		return &s.Stock.Default, &s.Stock.Shops, true
+	case Payment:
+		return &s.Payment.Default, &s.Payment.Shops, true
+	case Carrier:
+		return &s.Carrier.Default, &s.Carrier.Shops, true
+	case ERP:
+		return &s.ERP.Default, &s.ERP.Shops, true
+	case Hook:
+		return &s.Hook.Default, &s.Hook.Shops, true
 	case SMTP:
 		return &s.SMTP.Default, &s.SMTP.Domains, true
 	default:

@@ -83,7 +83,7 @@ func (a *API) HandleRaw(pattern string, understand func(r *http.Request, text []
 func (a *API) HandleRead(pattern string, read func(of Order) Answer) {
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		a.serve(w, r, func([]byte) (Call, *Answer) {
-			c := Call{Operation: "read", Shop: r.PathValue("shop"), Order: r.PathValue("order"), read: true, key: "read " + r.URL.Path}
+			c := Call{Operation: faults.Read, Shop: r.PathValue("shop"), Order: r.PathValue("order"), read: true, key: "read " + r.URL.Path}
 			c.Do = func() Answer { return read(c.of()) }
 			return c, nil
 		})

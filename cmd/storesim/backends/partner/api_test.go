@@ -30,18 +30,18 @@ type body struct {
 func api(t *testing.T, rule faults.Rule) (base string, l *effects.Ledger, client *http.Client, a *API) {
 	t.Helper()
 	in := faults.NewInjector(faults.Stock, 1)
-	in.Set(&faults.Set{Stock: faults.StockRules{Default: rule}})
+	in.Set(&faults.Set{Stock: faults.ShopRules{Default: rule}})
 	l = effects.New(effects.Config{})
 	a = New(Deps{Backend: faults.Stock, Faults: in, Ledger: l, Logger: slog.New(slog.DiscardHandler), Stop: make(chan struct{})})
 	taken := false
 	Handle(a, "POST /take", func(_ *http.Request, b body) (Call, error) {
-		return Call{Operation: "take", Shop: "s", Order: "1", Content: b.Text, Opens: true, Do: func() Answer {
+		return Call{Operation: faults.Reserve, Shop: "s", Order: "1", Content: b.Text, Opens: true, Do: func() Answer {
 			taken = true
 			return Did(http.StatusCreated, map[string]string{"took": b.Text}, effects.Entry{Kind: effects.Reserved})
 		}}, nil
 	})
 	Handle(a, "POST /back", func(_ *http.Request, b body) (Call, error) {
-		return Call{Operation: "back", Shop: "s", Order: "1", Content: b.Text, Closes: b.Close, Do: func() Answer {
+		return Call{Operation: faults.Release, Shop: "s", Order: "1", Content: b.Text, Closes: b.Close, Do: func() Answer {
 			switch {
 			case !taken && b.Close:
 				return Nothing(http.StatusOK, "nothing")

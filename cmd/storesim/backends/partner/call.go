@@ -14,7 +14,7 @@ const MaxQuantity = 1 << 31
 
 // Call is one request that was understood.
 type Call struct {
-	Operation string
+	Operation string // one of package faults
 	// Shop has its own rules of faults. Order, or Subject where it is about something else too, is for the account.
 	Shop, Order, Subject string
 	// Content is what two requests under one key must have in common, besides operation, shop, order and subject, to be the same:

@@ -14,9 +14,13 @@ const maxHang = 30 * time.Minute
 
 // play lets the call meet its fate.
 func (a *API) play(w http.ResponseWriter, r *http.Request, c *Call) {
-	fate := a.Faults.Gate(c.Shop)
+	leave, fate := a.Faults.Enter(c.Shop)
+	defer leave()
 	if fate.Do == faults.Serve {
-		fate = a.Faults.Draw(c.Shop, c.key)
+		fate = a.Faults.Gate(c.Shop, c.Operation)
+	}
+	if fate.Do == faults.Serve {
+		fate = a.Faults.Draw(c.Shop, c.Operation, c.key)
 		if !a.wait(fate.Delay) {
 			cut(w)
 			return

@@ -77,7 +77,7 @@ func (v *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	if v.cutAlready() {
 		return cutError{}
 	}
-	fate := v.s.Faults.Gate(domain(to))
+	fate := v.s.Faults.Gate(domain(to), "")
 	v.account(fate, to)
 	switch {
 	case fate.Do == faults.Down && fate.Whole:
@@ -120,7 +120,7 @@ func (v *session) Data(r io.Reader) error {
 	if chance == "" {
 		chance = e.Mail.MessageID
 	}
-	fate := v.s.Faults.Draw(domain(e.Mail.To[0]), chance)
+	fate := v.s.Faults.Draw(domain(e.Mail.To[0]), "", chance)
 	if !v.wait(fate.Delay) {
 		return v.cut()
 	}

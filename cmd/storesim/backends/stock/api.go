@@ -13,7 +13,7 @@ func New(d partner.Deps, s *State) *partner.API {
 	api := partner.New(d)
 	partner.Handle(api, "POST /v1/reservations", func(_ *http.Request, body reservation) (partner.Call, error) {
 		return partner.Call{
-			Operation: "reserve", Shop: body.Shop, Order: body.OrderID, Content: body.Lines, Opens: true,
+			Operation: faults.Reserve, Shop: body.Shop, Order: body.OrderID, Content: body.Lines, Opens: true,
 			Do: func() partner.Answer {
 				return s.reserve(body, func(sku string) bool { return d.Faults.Insufficient(body.Shop, sku) })
 			},
@@ -22,7 +22,7 @@ func New(d partner.Deps, s *State) *partner.API {
 	partner.Handle(api, "POST /v1/reservations/{shop}/{order}/release", func(r *http.Request, body release) (partner.Call, error) {
 		shop, order := r.PathValue("shop"), r.PathValue("order")
 		return partner.Call{
-			Operation: "release", Shop: shop, Order: order, Content: []any{body.Reason, body.Lines}, Closes: body.Close,
+			Operation: faults.Release, Shop: shop, Order: order, Content: []any{body.Reason, body.Lines}, Closes: body.Close,
 			Do: func() partner.Answer { return s.release(partner.Order{Shop: shop, ID: order}, body) },
 		}, body.check()
 	})
