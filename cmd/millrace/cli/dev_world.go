@@ -42,12 +42,8 @@ func simulateServices(l *config.Loaded, ownKafka bool) bool {
 func (d *dev) world(ctx context.Context) (supervise.Component, error) {
 	part := supervise.Component{Name: "world"}
 	cfg := backends.DefaultConfig()
-	for _, addr := range []*string{&cfg.StockListen, &cfg.SMTPListen, &cfg.AdminListen} {
-		free, err := freeAddress(ctx)
-		if err != nil {
-			return part, fmt.Errorf("simulate what services call: %w", err)
-		}
-		*addr = free
+	if err := cfg.ListenAt(func() (string, error) { return freeAddress(ctx) }); err != nil {
+		return part, fmt.Errorf("simulate what services call: %w", err)
 	}
 	server, err := backends.New(cfg, backends.Deps{Logger: d.log})
 	if err != nil {

@@ -74,14 +74,14 @@ type Refusals struct {
 
 // filter reads a query. What it does not know is a mistake: a misspelt filter would choose everything.
 func filter(q url.Values, more ...string) (effects.Filter, error) {
-	known := append([]string{"backend", "shop", "order", "key", "limit"}, more...)
+	known := append([]string{"backend", "shop", "order", "subject", "key", "limit"}, more...)
 	for name := range q {
 		if !slices.Contains(known, name) {
 			return effects.Filter{}, fmt.Errorf("%q is not a filter; there are %s", name, strings.Join(known, ", "))
 		}
 	}
 	f := effects.Filter{
-		Backend: q.Get("backend"), Shop: q.Get("shop"), Order: q.Get("order"), Key: q.Get("key"),
+		Backend: q.Get("backend"), Shop: q.Get("shop"), Order: q.Get("order"), Subject: q.Get("subject"), Key: q.Get("key"),
 		Kind: q.Get("kind"), Anomaly: q.Get("anomaly"), Reason: q.Get("reason"), Limit: defaultLimit,
 	}
 	if text := q.Get("limit"); text != "" {

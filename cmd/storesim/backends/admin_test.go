@@ -110,8 +110,8 @@ func (brokenFile) Write([]byte) (int, error) { return 0, errors.New("disk on fir
 
 func TestTheRunEndsWhenTheLedgerCannotBeWritten(t *testing.T) {
 	w := &world{t: t, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	cfg, ready := Config{StockListen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0"}, make(chan Addresses, 1)
-	s, err := New(cfg, Deps{Logger: slog.New(slog.DiscardHandler), Ledger: brokenFile{}, Ready: func(a Addresses) { ready <- a }})
+	ready := make(chan Addresses, 1)
+	s, err := New(onFreePorts(), Deps{Logger: slog.New(slog.DiscardHandler), Ledger: brokenFile{}, Ready: func(a Addresses) { ready <- a }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,9 @@ func TestAnAddressInUseIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	s, err := New(Config{StockListen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", AdminListen: ln.Addr().String()}, Deps{Logger: slog.New(slog.DiscardHandler)})
+	cfg := onFreePorts()
+	cfg.AdminListen = ln.Addr().String()
+	s, err := New(cfg, Deps{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,7 @@ func run(b *testing.B) (a Addresses) {
 		b.Fatal(err)
 	}
 	ready := make(chan Addresses, 1)
-	s, err := New(Config{StockListen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0"},
-		Deps{Logger: slog.New(slog.DiscardHandler), Ledger: f, Ready: func(a Addresses) { ready <- a }})
+	s, err := New(onFreePorts(), Deps{Logger: slog.New(slog.DiscardHandler), Ledger: f, Ready: func(a Addresses) { ready <- a }})
 	if err != nil {
 		b.Fatal(err)
 	}

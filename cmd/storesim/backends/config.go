@@ -13,14 +13,16 @@ import (
 
 // Config is what a user may set.
 type Config struct {
-	StockListen  string        `mapstructure:"stock_listen"  help:"Address of the stock API, host:port; port 0 takes a free one."`
-	SMTPListen   string        `mapstructure:"smtp_listen"   help:"Address of the SMTP server, host:port; port 0 takes a free one."`
-	AdminListen  string        `mapstructure:"admin_listen"  help:"Address of the admin API, host:port; port 0 takes a free one. It has no password: keep it on loopback."`
-	StockToken   secret.Secret `mapstructure:"stock_token"   help:"Bearer token that the stock API asks for; empty for none."`
-	SMTPUser     string        `mapstructure:"smtp_user"     help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
-	SMTPPassword secret.Secret `mapstructure:"smtp_password" help:"Password of the user."`
-	SMTPCA       string        `mapstructure:"smtp_ca"       help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
-	Seed         uint64        `mapstructure:"seed"          help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
+	StockListen   string        `mapstructure:"stock_listen"   help:"Address of the stock API, host:port; port 0 takes a free one."`
+	PaymentListen string        `mapstructure:"payment_listen" help:"Address of the payment API, likewise."`
+	SMTPListen    string        `mapstructure:"smtp_listen"    help:"Address of the SMTP server, likewise."`
+	AdminListen   string        `mapstructure:"admin_listen"   help:"Address of the admin API, likewise. It has no password: keep it on loopback."`
+	StockToken    secret.Secret `mapstructure:"stock_token"    help:"Bearer token that the stock API asks for; empty for none."`
+	PaymentToken  secret.Secret `mapstructure:"payment_token"  help:"Bearer token that the payment API asks for; empty for none."`
+	SMTPUser      string        `mapstructure:"smtp_user"      help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
+	SMTPPassword  secret.Secret `mapstructure:"smtp_password"  help:"Password of the user."`
+	SMTPCA        string        `mapstructure:"smtp_ca"        help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
+	Seed          uint64        `mapstructure:"seed"           help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
 
 	Faults     faults.Set       `mapstructure:"-"`
 	Quantities map[string]int64 `mapstructure:"-"` // per SKU and shop; unlimited without an entry, unless there is one for stock.AnySKU
@@ -28,7 +30,38 @@ type Config struct {
 
 // DefaultConfig returns healthy backends with endless stock on loopback.
 func DefaultConfig() Config {
-	return Config{StockListen: "127.0.0.1:8090", SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091"}
+	return Config{
+		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091",
+	}
+}
+
+// admin is the name of the admin API among those of the backends.
+const admin = "admin"
+
+// address is one that is listened on.
+type address struct {
+	name string // of the backend, or admin
+	at   *string
+}
+
+func (c *Config) addresses() []address {
+	return []address{
+		{faults.Stock, &c.StockListen},
+		{faults.Payment, &c.PaymentListen},
+		{faults.SMTP, &c.SMTPListen},
+		{admin, &c.AdminListen},
+	}
+}
+
+// ListenAt sets all addresses: next is asked for one after another.
+func (c *Config) ListenAt(next func() (string, error)) error {
+	for _, a := range c.addresses() {
+		var err error
+		if *a.at, err = next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Validate returns all mistakes at once, each with its key.
@@ -39,11 +72,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	for _, l := range []struct{ name, addr string }{
-		{"stock_listen", c.StockListen}, {"smtp_listen", c.SMTPListen}, {"admin_listen", c.AdminListen},
-	} {
-		_, _, err := net.SplitHostPort(l.addr)
-		bad(err != nil, "%s must be host:port, is %q", l.name, l.addr)
+	for _, a := range c.addresses() {
+		_, _, err := net.SplitHostPort(*a.at)
+		bad(err != nil, "%s_listen must be host:port, is %q", a.name, *a.at)
 	}
 	bad((c.SMTPUser == "") != (c.SMTPPassword == ""), "smtp_user must be set together with smtp_password")
 	errs = append(errs, checkQuantities(c.Quantities), c.Faults.Validate())
@@ -69,8 +100,9 @@ type Deps struct {
 
 // Addresses is where the backends are, with the ports really bound.
 type Addresses struct {
-	Stock string `json:"stock"` // URL
-	SMTP  string `json:"smtp"`  // host:port
-	Admin string `json:"admin"` // URL
-	Seed  uint64 `json:"seed"`
+	Stock   string `json:"stock"` // URLs, all but SMTP
+	Payment string `json:"payment"`
+	SMTP    string `json:"smtp"` // host:port
+	Admin   string `json:"admin"`
+	Seed    uint64 `json:"seed"`
 }

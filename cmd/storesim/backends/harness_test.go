@@ -54,10 +54,16 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func onFreePorts() (c Config) {
+	_ = c.ListenAt(func() (string, error) { return "127.0.0.1:0", nil })
+	return c
+}
+
 // start runs the world with the faults, on free ports, until the test ends.
 func start(t *testing.T, change func(*Config), faultTexts ...string) *world {
 	t.Helper()
-	cfg := Config{StockListen: "127.0.0.1:0", SMTPListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Seed: 1}
+	cfg := onFreePorts()
+	cfg.Seed = 1
 	for _, text := range faultTexts {
 		if err := cfg.Faults.Apply(text); err != nil {
 			t.Fatal(err)
@@ -102,7 +108,13 @@ func start(t *testing.T, change func(*Config), faultTexts ...string) *world {
 // post calls the stock API. The status is 0 and err set when there was no answer.
 func (w *world) post(ctx context.Context, path, key, body string) (status int, answer string, h http.Header, err error) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.addr.Stock+path, strings.NewReader(body))
+	return w.call(ctx, http.MethodPost, w.addr.Stock+path, key, body)
+}
+
+// call is one request to a partner.
+func (w *world) call(ctx context.Context, method, url, key, body string) (status int, answer string, h http.Header, err error) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -17,8 +17,10 @@ import (
 	"millrace/cmd/storesim/backends/effects"
 	"millrace/cmd/storesim/backends/faults"
 	"millrace/cmd/storesim/backends/partner"
+	"millrace/cmd/storesim/backends/payment"
 	"millrace/cmd/storesim/backends/smtp"
 	"millrace/cmd/storesim/backends/stock"
+	"millrace/schemas/secret"
 )
 
 const (
@@ -66,21 +68,20 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := s.certificate(l.smtp)
+	certificate, err := s.certificate(l[faults.SMTP])
 	if err != nil {
 		l.close()
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	api := stock.New(partner.Deps{
-		Faults: s.rules.injectors[faults.Stock], Ledger: s.ledger, Logger: s.deps.Logger, Token: s.cfg.StockToken, Stop: ctx.Done(),
-	}, s.state)
+	for name, api := range s.partners(ctx.Done()) {
+		group.Go(func() error { return serveHTTP(ctx, l[name], api, s.deps.Logger) })
+	}
 	mail := smtp.New(smtp.Deps{
 		Faults: s.rules.injectors[faults.SMTP], Ledger: s.ledger, Logger: s.deps.Logger, User: s.cfg.SMTPUser, Password: s.cfg.SMTPPassword, TLS: certificate,
 	})
-	group.Go(func() error { return serveHTTP(ctx, l.stock, api, s.deps.Logger) })
-	group.Go(func() error { return mail.Serve(ctx, l.smtp) })
-	group.Go(func() error { return serveHTTP(ctx, l.admin, s.admin(), s.deps.Logger) })
+	group.Go(func() error { return mail.Serve(ctx, l[faults.SMTP]) })
+	group.Go(func() error { return serveHTTP(ctx, l[admin], s.admin(), s.deps.Logger) })
 	group.Go(func() error {
 		select {
 		case err := <-s.failed:
@@ -91,38 +92,43 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	if s.deps.Ready != nil {
 		s.deps.Ready(Addresses{
-			Stock: "http://" + l.stock.Addr().String(), SMTP: l.smtp.Addr().String(), Admin: "http://" + l.admin.Addr().String(), Seed: s.cfg.Seed,
+			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), SMTP: l[faults.SMTP].Addr().String(), Admin: l.url(admin), Seed: s.cfg.Seed,
 		})
 	}
 	return group.Wait()
 }
 
-type listeners struct{ stock, smtp, admin net.Listener }
-
-func (l *listeners) close() {
-	for _, ln := range []net.Listener{l.stock, l.smtp, l.admin} {
-		if ln != nil {
-			_ = ln.Close() // of nothing but an address
-		}
+// partners builds the HTTP APIs, by name.
+func (s *Server) partners(stop <-chan struct{}) map[string]http.Handler {
+	deps := func(backend string, token secret.Secret) partner.Deps {
+		return partner.Deps{Faults: s.rules.injectors[backend], Ledger: s.ledger, Logger: s.deps.Logger, Token: token, Stop: stop}
+	}
+	return map[string]http.Handler{
+		faults.Stock:   stock.New(deps(faults.Stock, s.cfg.StockToken), s.state),
+		faults.Payment: payment.New(deps(faults.Payment, s.cfg.PaymentToken)),
 	}
 }
 
-func (s *Server) listen(ctx context.Context) (*listeners, error) {
-	l, lc := &listeners{}, net.ListenConfig{}
-	for _, w := range []struct {
-		what, addr string
-		to         *net.Listener
-	}{
-		{"the stock API (--stock-listen)", s.cfg.StockListen, &l.stock},
-		{"SMTP (--smtp-listen)", s.cfg.SMTPListen, &l.smtp},
-		{"the admin API (--admin-listen)", s.cfg.AdminListen, &l.admin},
-	} {
-		ln, err := lc.Listen(ctx, "tcp", w.addr)
+// listeners are by name.
+type listeners map[string]net.Listener
+
+func (l listeners) close() {
+	for _, ln := range l {
+		_ = ln.Close() // of nothing but an address
+	}
+}
+
+func (l listeners) url(name string) string { return "http://" + l[name].Addr().String() }
+
+func (s *Server) listen(ctx context.Context) (listeners, error) {
+	l, lc := listeners{}, net.ListenConfig{}
+	for _, a := range s.cfg.addresses() {
+		ln, err := lc.Listen(ctx, "tcp", *a.at)
 		if err != nil {
 			l.close()
-			return nil, fmt.Errorf("listen for %s: %w", w.what, err)
+			return nil, fmt.Errorf("listen for %s (--%s-listen): %w", a.name, a.name, err)
 		}
-		*w.to = ln
+		l[a.name] = ln
 	}
 	return l, nil
 }

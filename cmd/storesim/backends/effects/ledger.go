@@ -7,8 +7,6 @@ import (
 	"maps"
 	"sync"
 	"time"
-
-	"millrace/cmd/storesim/backends/faults"
 )
 
 // Config is what a Ledger is made of.
@@ -27,26 +25,23 @@ type Ledger struct {
 	err      error
 	entries  []*Entry
 	byKey    map[backendKey]*Entry // the first effect of each key
-	perOrder map[shopOrder]int64   // reservations
 	refusals []*Refusal
 	refused  map[refusalKey]*Refusal
 	counts   map[string]*Counts
 	meters   map[string]*meter
 	unknown  map[string]int64 // per backend
-	stock    StockSummary     // without its Counts
-	mail     MailSummary
+	totals   totals
 }
 
 type (
 	backendKey struct{ backend, key string }
-	shopOrder  struct{ shop, order string }
 	refusalKey struct{ backend, key, reason string }
 )
 
 // New returns an empty account.
 func New(cfg Config) *Ledger {
 	return &Ledger{
-		cfg: cfg, byKey: map[backendKey]*Entry{}, perOrder: map[shopOrder]int64{}, refused: map[refusalKey]*Refusal{}, counts: map[string]*Counts{},
+		cfg: cfg, byKey: map[backendKey]*Entry{}, refused: map[refusalKey]*Refusal{}, counts: map[string]*Counts{},
 		meters: map[string]*meter{}, unknown: map[string]int64{},
 	}
 }
@@ -73,39 +68,11 @@ func (l *Ledger) Record(e Entry) {
 		c.Anomalies[a]++
 	}
 	l.entries = append(l.entries, &e)
-	l.total(&e, known)
+	if e.Kind == Nothing {
+		c.Nothing++
+	}
+	l.totals.add(&e, known)
 	l.write(&e)
-}
-
-func (l *Ledger) total(e *Entry, known bool) {
-	units := int64(0)
-	for _, line := range e.Lines {
-		units += line.Quantity
-	}
-	switch e.Kind {
-	case Reserved:
-		l.stock.Reservations++
-		l.stock.UnitsReserved += units
-		o := shopOrder{e.Shop, e.Order}
-		l.perOrder[o]++
-		if l.perOrder[o] == 2 {
-			l.stock.OrdersTwice++
-		}
-	case Released:
-		l.stock.Releases++
-		l.stock.UnitsReleased += units
-	case Nothing:
-		l.of(e.Backend).Nothing++
-	default:
-		l.mail.Accepted++
-		switch {
-		case e.Key == "":
-		case known:
-			l.mail.Duplicates++
-		default:
-			l.mail.Events++
-		}
-	}
 }
 
 // Repeat accounts for a request under the key of an effect that happened before.
@@ -203,17 +170,6 @@ func (l *Ledger) write(v any) {
 	if l.cfg.Failed != nil {
 		l.cfg.Failed(l.err)
 	}
-}
-
-// Summary returns the account in numbers, as of now.
-func (l *Ledger) Summary() Summary {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := Summary{Stock: l.stock, SMTP: l.mail}
-	s.Stock.Counts, s.SMTP.Counts = l.snapshot(faults.Stock), l.snapshot(faults.SMTP)
-	s.Stock.Orders, s.Stock.Unknown = int64(len(l.perOrder)), l.unknown[faults.Stock]
-	s.Stock.UnitsHeld = s.Stock.UnitsReserved - s.Stock.UnitsReleased
-	return s
 }
 
 func (l *Ledger) snapshot(backend string) Counts {

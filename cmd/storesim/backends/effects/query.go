@@ -4,14 +4,15 @@ import "slices"
 
 // Filter chooses entries and refusals; an empty field chooses all.
 type Filter struct {
-	Backend, Shop, Order, Key string
-	Kind, Anomaly             string // of entries
-	Reason                    string // of refusals
-	Limit                     int    // at most so many; 0 means all
+	Backend, Shop, Order, Subject, Key string
+
+	Kind, Anomaly string // of entries
+	Reason        string // of refusals
+	Limit         int    // at most so many; 0 means all
 }
 
-func (f *Filter) common(backend, shop, order, key string) bool {
-	return is(f.Backend, backend) && is(f.Shop, shop) && is(f.Order, order) && is(f.Key, key)
+func (f *Filter) common(backend, shop, order, subject, key string) bool {
+	return is(f.Backend, backend) && is(f.Shop, shop) && is(f.Order, order) && is(f.Subject, subject) && is(f.Key, key)
 }
 
 func is(want, got string) bool { return want == "" || want == got }
@@ -21,7 +22,7 @@ func (l *Ledger) Entries(f Filter) (found []Entry, total int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return choose(l.entries, f.Limit, func(e *Entry) bool {
-		return f.common(e.Backend, e.Shop, e.Order, e.Key) && is(f.Kind, string(e.Kind)) && (f.Anomaly == "" || slices.Contains(e.Anomalies, f.Anomaly))
+		return f.common(e.Backend, e.Shop, e.Order, e.Subject, e.Key) && is(f.Kind, string(e.Kind)) && (f.Anomaly == "" || slices.Contains(e.Anomalies, f.Anomaly))
 	})
 }
 
@@ -30,7 +31,7 @@ func (l *Ledger) Refusals(f Filter) (found []Refusal, total int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return choose(l.refusals, f.Limit, func(r *Refusal) bool {
-		return f.common(r.Backend, r.Shop, r.Order, r.Key) && is(f.Reason, r.Reason)
+		return f.common(r.Backend, r.Shop, r.Order, r.Subject, r.Key) && is(f.Reason, r.Reason)
 	})
 }
 

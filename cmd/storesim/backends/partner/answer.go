@@ -72,8 +72,7 @@ func (a Answer) Body() []byte { return a.body }
 // Entry is the effect that the answer reports; nil if there was none.
 func (a Answer) Entry() *effects.Entry { return a.entry }
 
-// invalid is the refusal of what is malformed.
-func invalid(err error) *Answer {
-	a := Refuse(http.StatusUnprocessableEntity, ReasonInvalid, "detail", err.Error())
-	return &a
+// Invalid is the refusal of what is malformed.
+func Invalid(err error) Answer {
+	return Refuse(http.StatusUnprocessableEntity, ReasonInvalid, "detail", err.Error())
 }

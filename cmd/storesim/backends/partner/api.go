@@ -55,14 +55,19 @@ func Handle[T any](a *API, pattern string, understand func(r *http.Request, body
 	a.HandleRaw(pattern, func(r *http.Request, text []byte) (Call, *Answer) {
 		var body T
 		if err := json.Unmarshal(text, &body); err != nil {
-			return Call{}, invalid(err)
+			return refused(Call{}, err)
 		}
 		c, err := understand(r, body)
 		if err != nil {
-			return c, invalid(err)
+			return refused(c, err)
 		}
 		return c, nil
 	})
+}
+
+func refused(c Call, err error) (Call, *Answer) {
+	a := Invalid(err)
+	return c, &a
 }
 
 // HandleRaw serves an operation with a body of any kind; what understand does not take gets its answer.
@@ -72,7 +77,7 @@ func (a *API) HandleRaw(pattern string, understand func(r *http.Request, text []
 			c, refusal := understand(r, text)
 			c.key = r.Header.Get("Idempotency-Key")
 			if refusal == nil && c.key == "" {
-				refusal = invalid(errors.New("the header Idempotency-Key is missing"))
+				return refused(c, errors.New("the header Idempotency-Key is missing"))
 			}
 			return c, refusal
 		})
@@ -109,7 +114,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, understand func(text
 		return
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		a.answer(w, &Call{key: r.Header.Get("Idempotency-Key")}, *invalid(err))
+		a.answer(w, &Call{key: r.Header.Get("Idempotency-Key")}, Invalid(err))
 		return
 	}
 	if err != nil {

@@ -58,6 +58,15 @@ func CheckOrder(shop, order string) error {
 	}
 }
 
+// CheckReason tells what is wrong with the reason of a body, which is free text.
+func CheckReason(reason string) error {
+	const most = 200 // bytes; the account keeps it
+	if len(reason) > most {
+		return fmt.Errorf("reason must have at most %d bytes, has %d", most, len(reason))
+	}
+	return nil
+}
+
 // CheckLines tells what is wrong with the lines of a body.
 func CheckLines(lines []effects.Line) error {
 	for i, l := range lines {
