@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"millrace/cmd/storesim/backends/faults"
 	"millrace/schemas/secret"
@@ -15,14 +16,20 @@ import (
 type Config struct {
 	StockListen   string        `mapstructure:"stock_listen"   help:"Address of the stock API, host:port; port 0 takes a free one."`
 	PaymentListen string        `mapstructure:"payment_listen" help:"Address of the payment API, likewise."`
+	CarrierListen string        `mapstructure:"carrier_listen" help:"Address of the carrier API, likewise."`
 	SMTPListen    string        `mapstructure:"smtp_listen"    help:"Address of the SMTP server, likewise."`
 	AdminListen   string        `mapstructure:"admin_listen"   help:"Address of the admin API, likewise. It has no password: keep it on loopback."`
 	StockToken    secret.Secret `mapstructure:"stock_token"    help:"Bearer token that the stock API asks for; empty for none."`
 	PaymentToken  secret.Secret `mapstructure:"payment_token"  help:"Bearer token that the payment API asks for; empty for none."`
+	CarrierToken  secret.Secret `mapstructure:"carrier_token"  help:"Bearer token that the carrier API asks for; empty for none."`
 	SMTPUser      string        `mapstructure:"smtp_user"      help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
 	SMTPPassword  secret.Secret `mapstructure:"smtp_password"  help:"Password of the user."`
 	SMTPCA        string        `mapstructure:"smtp_ca"        help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
-	Seed          uint64        `mapstructure:"seed"           help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
+
+	CarrierShipAfter    time.Duration `mapstructure:"carrier_ship_after"    help:"Time after which an accepted shipment leaves and cannot be cancelled any more; 0 for never."`
+	CarrierDeliverAfter time.Duration `mapstructure:"carrier_deliver_after" help:"Time from its leaving until it is delivered; 0 for never."`
+
+	Seed uint64 `mapstructure:"seed"           help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
 
 	Faults     faults.Set       `mapstructure:"-"`
 	Quantities map[string]int64 `mapstructure:"-"` // per SKU and shop; unlimited without an entry, unless there is one for stock.AnySKU
@@ -31,7 +38,8 @@ type Config struct {
 // DefaultConfig returns healthy backends with endless stock on loopback.
 func DefaultConfig() Config {
 	return Config{
-		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091",
+		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", CarrierListen: "127.0.0.1:8093",
+		SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091",
 	}
 }
 
@@ -48,6 +56,7 @@ func (c *Config) addresses() []address {
 	return []address{
 		{faults.Stock, &c.StockListen},
 		{faults.Payment, &c.PaymentListen},
+		{faults.Carrier, &c.CarrierListen},
 		{faults.SMTP, &c.SMTPListen},
 		{admin, &c.AdminListen},
 	}
@@ -77,6 +86,8 @@ func (c Config) Validate() error {
 		bad(err != nil, "%s_listen must be host:port, is %q", a.name, *a.at)
 	}
 	bad((c.SMTPUser == "") != (c.SMTPPassword == ""), "smtp_user must be set together with smtp_password")
+	bad(c.CarrierShipAfter < 0, "carrier_ship_after must not be negative, is %v", c.CarrierShipAfter)
+	bad(c.CarrierDeliverAfter < 0, "carrier_deliver_after must not be negative, is %v", c.CarrierDeliverAfter)
 	errs = append(errs, checkQuantities(c.Quantities), c.Faults.Validate())
 	return errors.Join(errs...)
 }
@@ -102,6 +113,7 @@ type Deps struct {
 type Addresses struct {
 	Stock   string `json:"stock"` // URLs, all but SMTP
 	Payment string `json:"payment"`
+	Carrier string `json:"carrier"`
 	SMTP    string `json:"smtp"` // host:port
 	Admin   string `json:"admin"`
 	Seed    uint64 `json:"seed"`

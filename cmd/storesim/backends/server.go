@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"millrace/cmd/storesim/backends/carrier"
 	"millrace/cmd/storesim/backends/effects"
 	"millrace/cmd/storesim/backends/faults"
 	"millrace/cmd/storesim/backends/partner"
@@ -92,7 +93,8 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	if s.deps.Ready != nil {
 		s.deps.Ready(Addresses{
-			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), SMTP: l[faults.SMTP].Addr().String(), Admin: l.url(admin), Seed: s.cfg.Seed,
+			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), Carrier: l.url(faults.Carrier),
+			SMTP: l[faults.SMTP].Addr().String(), Admin: l.url(admin), Seed: s.cfg.Seed,
 		})
 	}
 	return group.Wait()
@@ -106,6 +108,7 @@ func (s *Server) partners(stop <-chan struct{}) map[string]http.Handler {
 	return map[string]http.Handler{
 		faults.Stock:   stock.New(deps(faults.Stock, s.cfg.StockToken), s.state),
 		faults.Payment: payment.New(deps(faults.Payment, s.cfg.PaymentToken)),
+		faults.Carrier: carrier.New(deps(faults.Carrier, s.cfg.CarrierToken), carrier.Config{ShipAfter: s.cfg.CarrierShipAfter, DeliverAfter: s.cfg.CarrierDeliverAfter}),
 	}
 }
 
