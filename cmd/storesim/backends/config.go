@@ -17,11 +17,13 @@ type Config struct {
 	StockListen   string        `mapstructure:"stock_listen"   help:"Address of the stock API, host:port; port 0 takes a free one."`
 	PaymentListen string        `mapstructure:"payment_listen" help:"Address of the payment API, likewise."`
 	CarrierListen string        `mapstructure:"carrier_listen" help:"Address of the carrier API, likewise."`
+	ERPListen     string        `mapstructure:"erp_listen"     help:"Address of the ERP API, likewise."`
 	SMTPListen    string        `mapstructure:"smtp_listen"    help:"Address of the SMTP server, likewise."`
 	AdminListen   string        `mapstructure:"admin_listen"   help:"Address of the admin API, likewise. It has no password: keep it on loopback."`
 	StockToken    secret.Secret `mapstructure:"stock_token"    help:"Bearer token that the stock API asks for; empty for none."`
 	PaymentToken  secret.Secret `mapstructure:"payment_token"  help:"Bearer token that the payment API asks for; empty for none."`
 	CarrierToken  secret.Secret `mapstructure:"carrier_token"  help:"Bearer token that the carrier API asks for; empty for none."`
+	ERPToken      secret.Secret `mapstructure:"erp_token"      help:"Bearer token that the ERP API asks for; empty for none."`
 	SMTPUser      string        `mapstructure:"smtp_user"      help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
 	SMTPPassword  secret.Secret `mapstructure:"smtp_password"  help:"Password of the user."`
 	SMTPCA        string        `mapstructure:"smtp_ca"        help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
@@ -38,7 +40,7 @@ type Config struct {
 // DefaultConfig returns healthy backends with endless stock on loopback.
 func DefaultConfig() Config {
 	return Config{
-		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", CarrierListen: "127.0.0.1:8093",
+		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", CarrierListen: "127.0.0.1:8093", ERPListen: "127.0.0.1:8094",
 		SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091",
 	}
 }
@@ -57,6 +59,7 @@ func (c *Config) addresses() []address {
 		{faults.Stock, &c.StockListen},
 		{faults.Payment, &c.PaymentListen},
 		{faults.Carrier, &c.CarrierListen},
+		{faults.ERP, &c.ERPListen},
 		{faults.SMTP, &c.SMTPListen},
 		{admin, &c.AdminListen},
 	}
@@ -114,6 +117,7 @@ type Addresses struct {
 	Stock   string `json:"stock"` // URLs, all but SMTP
 	Payment string `json:"payment"`
 	Carrier string `json:"carrier"`
+	ERP     string `json:"erp"`
 	SMTP    string `json:"smtp"` // host:port
 	Admin   string `json:"admin"`
 	Seed    uint64 `json:"seed"`

@@ -16,6 +16,7 @@ import (
 
 	"millrace/cmd/storesim/backends/carrier"
 	"millrace/cmd/storesim/backends/effects"
+	"millrace/cmd/storesim/backends/erp"
 	"millrace/cmd/storesim/backends/faults"
 	"millrace/cmd/storesim/backends/partner"
 	"millrace/cmd/storesim/backends/payment"
@@ -93,7 +94,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	if s.deps.Ready != nil {
 		s.deps.Ready(Addresses{
-			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), Carrier: l.url(faults.Carrier),
+			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), Carrier: l.url(faults.Carrier), ERP: l.url(faults.ERP),
 			SMTP: l[faults.SMTP].Addr().String(), Admin: l.url(admin), Seed: s.cfg.Seed,
 		})
 	}
@@ -109,6 +110,7 @@ func (s *Server) partners(stop <-chan struct{}) map[string]http.Handler {
 		faults.Stock:   stock.New(deps(faults.Stock, s.cfg.StockToken), s.state),
 		faults.Payment: payment.New(deps(faults.Payment, s.cfg.PaymentToken)),
 		faults.Carrier: carrier.New(deps(faults.Carrier, s.cfg.CarrierToken), carrier.Config{ShipAfter: s.cfg.CarrierShipAfter, DeliverAfter: s.cfg.CarrierDeliverAfter}),
+		faults.ERP:     erp.New(deps(faults.ERP, s.cfg.ERPToken)),
 	}
 }
 

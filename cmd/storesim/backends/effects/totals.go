@@ -1,6 +1,8 @@
 package effects
 
 import (
+	"time"
+
 	"github.com/shopspring/decimal"
 
 	"millrace/cmd/storesim/backends/faults"
@@ -74,7 +76,7 @@ func (t *totals) add(e *Entry, known bool) {
 		t.cancelled.add(order)
 	case Documented:
 		t.documents.add(thing{shop: e.Shop, name: e.Subject})
-		t.versions.add(thing{e.Shop, e.Subject, e.Version})
+		t.versions.add(thing{e.Shop, e.Subject, instant(e.Version)})
 	case Forwarded:
 		t.forwarded++
 		t.bytes += int64(e.Bytes)
@@ -82,6 +84,15 @@ func (t *totals) add(e *Entry, known bool) {
 		t.post(e, known)
 	case Nothing, Repeat, Refused: // no effects
 	}
+}
+
+// instant is the same text for the same time, whatever its zone.
+func instant(version string) string {
+	at, err := time.Parse(time.RFC3339, version)
+	if err != nil {
+		return version
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }
 
 func (t *totals) pay(e *Entry) {
