@@ -18,12 +18,15 @@ type Config struct {
 	PaymentListen string        `mapstructure:"payment_listen" help:"Address of the payment API, likewise."`
 	CarrierListen string        `mapstructure:"carrier_listen" help:"Address of the carrier API, likewise."`
 	ERPListen     string        `mapstructure:"erp_listen"     help:"Address of the ERP API, likewise."`
+	HookListen    string        `mapstructure:"hook_listen"    help:"Address of the hook, which events are forwarded to, likewise."`
 	SMTPListen    string        `mapstructure:"smtp_listen"    help:"Address of the SMTP server, likewise."`
 	AdminListen   string        `mapstructure:"admin_listen"   help:"Address of the admin API, likewise. It has no password: keep it on loopback."`
 	StockToken    secret.Secret `mapstructure:"stock_token"    help:"Bearer token that the stock API asks for; empty for none."`
 	PaymentToken  secret.Secret `mapstructure:"payment_token"  help:"Bearer token that the payment API asks for; empty for none."`
 	CarrierToken  secret.Secret `mapstructure:"carrier_token"  help:"Bearer token that the carrier API asks for; empty for none."`
 	ERPToken      secret.Secret `mapstructure:"erp_token"      help:"Bearer token that the ERP API asks for; empty for none."`
+	HookToken     secret.Secret `mapstructure:"hook_token"     help:"Bearer token that the hook asks for; empty for none."`
+	HookSecret    secret.Secret `mapstructure:"hook_secret"    help:"Secret that the hook verifies X-Millrace-Signature with; empty: signatures are not looked at."`
 	SMTPUser      string        `mapstructure:"smtp_user"      help:"User that has to authenticate (AUTH PLAIN) before mail is taken; empty for none."`
 	SMTPPassword  secret.Secret `mapstructure:"smtp_password"  help:"Password of the user."`
 	SMTPCA        string        `mapstructure:"smtp_ca"        help:"Offer STARTTLS, with a certificate made for this run, and write that to this PEM file for clients to trust."`
@@ -31,7 +34,7 @@ type Config struct {
 	CarrierShipAfter    time.Duration `mapstructure:"carrier_ship_after"    help:"Time after which an accepted shipment leaves and cannot be cancelled any more; 0 for never."`
 	CarrierDeliverAfter time.Duration `mapstructure:"carrier_deliver_after" help:"Time from its leaving until it is delivered; 0 for never."`
 
-	Seed uint64 `mapstructure:"seed"           help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
+	Seed uint64 `mapstructure:"seed" help:"Start of all chance: the n-th try of a key meets the same fault in every run; 0 means a new one on each run."`
 
 	Faults     faults.Set       `mapstructure:"-"`
 	Quantities map[string]int64 `mapstructure:"-"` // per SKU and shop; unlimited without an entry, unless there is one for stock.AnySKU
@@ -40,7 +43,7 @@ type Config struct {
 // DefaultConfig returns healthy backends with endless stock on loopback.
 func DefaultConfig() Config {
 	return Config{
-		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", CarrierListen: "127.0.0.1:8093", ERPListen: "127.0.0.1:8094",
+		StockListen: "127.0.0.1:8090", PaymentListen: "127.0.0.1:8092", CarrierListen: "127.0.0.1:8093", ERPListen: "127.0.0.1:8094", HookListen: "127.0.0.1:8095",
 		SMTPListen: "127.0.0.1:8025", AdminListen: "127.0.0.1:8091",
 	}
 }
@@ -60,6 +63,7 @@ func (c *Config) addresses() []address {
 		{faults.Payment, &c.PaymentListen},
 		{faults.Carrier, &c.CarrierListen},
 		{faults.ERP, &c.ERPListen},
+		{faults.Hook, &c.HookListen},
 		{faults.SMTP, &c.SMTPListen},
 		{admin, &c.AdminListen},
 	}
@@ -118,6 +122,7 @@ type Addresses struct {
 	Payment string `json:"payment"`
 	Carrier string `json:"carrier"`
 	ERP     string `json:"erp"`
+	Hook    string `json:"hook"`
 	SMTP    string `json:"smtp"` // host:port
 	Admin   string `json:"admin"`
 	Seed    uint64 `json:"seed"`

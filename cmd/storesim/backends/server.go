@@ -18,6 +18,7 @@ import (
 	"millrace/cmd/storesim/backends/effects"
 	"millrace/cmd/storesim/backends/erp"
 	"millrace/cmd/storesim/backends/faults"
+	"millrace/cmd/storesim/backends/hook"
 	"millrace/cmd/storesim/backends/partner"
 	"millrace/cmd/storesim/backends/payment"
 	"millrace/cmd/storesim/backends/smtp"
@@ -94,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	if s.deps.Ready != nil {
 		s.deps.Ready(Addresses{
-			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), Carrier: l.url(faults.Carrier), ERP: l.url(faults.ERP),
+			Stock: l.url(faults.Stock), Payment: l.url(faults.Payment), Carrier: l.url(faults.Carrier), ERP: l.url(faults.ERP), Hook: l.url(faults.Hook),
 			SMTP: l[faults.SMTP].Addr().String(), Admin: l.url(admin), Seed: s.cfg.Seed,
 		})
 	}
@@ -111,6 +112,7 @@ func (s *Server) partners(stop <-chan struct{}) map[string]http.Handler {
 		faults.Payment: payment.New(deps(faults.Payment, s.cfg.PaymentToken)),
 		faults.Carrier: carrier.New(deps(faults.Carrier, s.cfg.CarrierToken), carrier.Config{ShipAfter: s.cfg.CarrierShipAfter, DeliverAfter: s.cfg.CarrierDeliverAfter}),
 		faults.ERP:     erp.New(deps(faults.ERP, s.cfg.ERPToken)),
+		faults.Hook:    hook.New(deps(faults.Hook, s.cfg.HookToken), s.cfg.HookSecret),
 	}
 }
 
