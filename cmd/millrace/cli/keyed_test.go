@@ -55,7 +55,7 @@ func startWorld(t *testing.T, args ...string) *world {
 	out, in := io.Pipe()
 	var stderr bytes.Buffer
 	done := make(chan int, 1)
-	args = append([]string{"backends", "--json", "--stock-listen", "127.0.0.1:0", "--smtp-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
+	args = append([]string{"backends", "--json", "--free-ports"}, args...)
 	go func() {
 		code := storesim.Run(ctx, storesim.Process{Args: args, Getenv: func(string) string { return "" }, Stdout: in, Stderr: &stderr})
 		_ = in.Close()

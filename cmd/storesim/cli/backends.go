@@ -6,50 +6,62 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"millrace/cmd/storesim/backends"
-	"millrace/cmd/storesim/backends/effects"
 	"millrace/cmd/storesim/backends/faults"
 	"millrace/cmd/storesim/backends/stock"
 	"millrace/cmd/storesim/ledger"
 )
 
-const backendsLong = `Backends serves, until Ctrl-C, what a shop's services call: a stock API over HTTP and an SMTP server, which may be made
-slow, failing, silent or gone, and which keep a ledger of every effect that really happened. An admin API answers
-for the ledger and changes the faults at run time.
+const backendsLong = `Backends serves, until Ctrl-C, what a shop's services call: the HTTP APIs of a stock system, a payment gateway, a carrier
+and an ERP, an endpoint to forward events to, and an SMTP server. They may be made slow, failing, silent or gone, and
+keep a ledger of every effect that really happened. An admin API answers for the ledger and changes the faults at run
+time.
 
 When all of them listen, their addresses are printed; at the end, the totals. With --json each is one line of JSON.
 
-Stock API:
-  POST /v1/reservations                            {"shop","order_id","lines":[{"variant_id","sku","quantity"}]}
-  POST /v1/reservations/<shop>/<order_id>/release  {"reason":"cancelled" or "refunded","lines":[…],"close"}; no lines: all
-  Both want Idempotency-Key: the same key again gets the same answer and has no second effect.
+stock:    POST /v1/reservations                            {"shop","order_id","lines":[{"variant_id","sku","quantity"}]}
+          POST /v1/reservations/<shop>/<order_id>/release  {"reason":"cancelled" or "refunded","lines":[…],"close"}
+payment:  POST /v1/charges                                 {"shop","order_id","amount","currency"}
+          POST /v1/charges/<shop>/<order_id>/refund        {"reason","amount","close"}; no amount: all that is left
+          GET  /v1/charges/<shop>/<order_id>
+carrier:  POST /v1/shipments                               {"shop","order_id","name","lines":[…],"address":{…}}
+          POST /v1/shipments/<shop>/<order_id>/cancel      {"reason","close"}
+          GET  /v1/shipments/<shop>/<order_id>
+erp:      PUT  /v1/orders/<shop>/<order_id>                {"version","document":{…}}
+          PUT  /v1/customers/<shop>/<customer_id>          likewise
+hook:     POST /…                                          an event as the service forward sends it, signed
+smtp:     one mail per X-Millrace-Event is right, more are counted as duplicates. X-Millrace-Shop and X-Millrace-Order
+          make mails findable by them.
 
-SMTP: one mail per X-Millrace-Event is right, more are counted as duplicates. X-Millrace-Shop and X-Millrace-Order
-make mails findable by them.
+POST and PUT want Idempotency-Key: the same key again gets the same answer and has no second effect. "close": true
+closes the order: what was asked for and comes later is refused. schemas/openapi describes all of it.
 
 Admin API:
-  GET /ledger          effects; ?backend=stock|smtp&shop=&order=&key=&kind=reserved|released|mail&anomaly=&limit=
-  GET /ledger/summary  totals: reservations and distinct orders, mails and distinct events, refusals, faults, anomalies
+  GET /ledger          effects; ?backend=&shop=&order=&subject=&key=&kind=&anomaly=&limit=; kinds are reserved, released,
+                       charged, refunded, shipment, shipment_cancelled, document, forwarded, mail and nothing
+  GET /ledger/summary  totals: effects and the distinct orders they were about, money, refusals, faults, anomalies, the
+                       greatest number of requests at once and per second
   GET /ledger/refused  permanent refusals, once per key and reason
-  GET, PUT /faults     all rules; also GET, PUT, DELETE /faults/stock, /faults/stock/<shop>, /faults/smtp,
+  GET, PUT /faults     all rules; also GET, PUT, DELETE /faults/<backend>, /faults/<backend>/<shop>,
                        /faults/smtp/<recipient domain>
   GET, PUT /stock      quantities per SKU, and what is reserved
 
-Faults, as --fault SCOPE:FIELD=VALUE,… and as fields of the JSON of /faults. SCOPE is stock, stock/<shop>, smtp or
-smtp/<recipient domain>; the closest rule counts, alone. Rates are shares of requests, from 0 to 1.
+Faults, as --fault SCOPE:FIELD=VALUE,… and as fields of the JSON of /faults. SCOPE is a backend (stock, payment, carrier,
+erp, hook, smtp) or one shop of it, payment/<shop>; of smtp, one recipient domain. The closest rule counts, alone.
+Rates are shares of requests, from 0 to 1.
 %s
 With the same --seed, the n-th try of a key meets the same fault in every run, whatever runs beside it.
 
-Secrets may also come from the environment variables STORESIM_STOCK_TOKEN and STORESIM_SMTP_PASSWORD.
+Secrets may also come from the environment: STORESIM_STOCK_TOKEN, STORESIM_PAYMENT_TOKEN, STORESIM_CARRIER_TOKEN,
+STORESIM_ERP_TOKEN, STORESIM_HOOK_TOKEN, STORESIM_HOOK_SECRET and STORESIM_SMTP_PASSWORD.
 
 ` + exitCodes
 
@@ -60,11 +72,16 @@ const backendsExample = `  # healthy, with the ledger in a file
   storesim backends --seed 7 --fault stock:latency_p50=10ms,latency_p99=200ms,lost_answer_rate=0.05,error_rate=0.02 \
     --fault stock/acme.myshopify.com:outages=1m+5m
 
+  # 5% of all charges declined for good, refunds never; an ERP that takes 10 s for a call and 2 calls at once
+  storesim backends --fault payment:permanent_rate=0.05,only=charge --fault erp:latency=10s,concurrency=2
+
   # mail with AUTH and STARTTLS that takes 20 messages per second; 100 pieces of MUG in each shop, of all else without end
   storesim backends --smtp-user shop --smtp-password hush --smtp-ca ca.pem --fault smtp:rate_limit=20 --quantity MUG=100
 
-  # on free ports, then a change at run time
-  storesim backends --stock-listen 127.0.0.1:0 --smtp-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --json
+  # on free ports
+  storesim backends --free-ports --json
+
+  # a change at run time, and the totals
   curl -X PUT http://127.0.0.1:8091/faults/stock/acme.myshopify.com -d '{"down":true}'
   curl -X DELETE http://127.0.0.1:8091/faults/stock/acme.myshopify.com
   curl http://127.0.0.1:8091/ledger/summary`
@@ -73,17 +90,20 @@ type backendsOptions struct {
 	faults, quantities       []string
 	faultsFile, ledger       string
 	overwrite, json, verbose bool
+	freePorts                bool
 }
 
 func newBackends(p Process) *cobra.Command {
 	cfg := backends.DefaultConfig()
 	o := backendsOptions{}
 	cmd := &cobra.Command{
-		Use: "backends", Short: "Serve the stock API and SMTP that services call, with faults on demand", Example: backendsExample, Args: cobra.NoArgs,
+		Use: "backends", Short: "Serve the APIs and SMTP that services call, with faults on demand", Example: backendsExample, Args: cobra.NoArgs,
 		Long: fmt.Sprintf(backendsLong, faultFields()), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			fromEnv(p, &cfg.StockToken, "STORESIM_STOCK_TOKEN")
-			fromEnv(p, &cfg.SMTPPassword, "STORESIM_SMTP_PASSWORD")
+			if o.freePorts {
+				takeFreePorts(cmd.Flags())
+			}
+			secretsFromEnv(p, &cfg)
 			if err := o.fill(&cfg); err != nil {
 				return flagError(cmd, err)
 			}
@@ -93,6 +113,7 @@ func newBackends(p Process) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	bind(fs, &cfg)
+	fs.BoolVar(&o.freePorts, "free-ports", false, "Take free ports of loopback for all addresses that are not given.")
 	fs.StringArrayVar(&o.faults, "fault", nil, "SCOPE:FIELD=VALUE,… as above; may be repeated, and adds to --faults-file.")
 	fs.StringVar(&o.faultsFile, "faults-file", "", "JSON file with faults, as GET /faults shows them.")
 	fs.StringArrayVar(&o.quantities, "quantity", nil, "SKU=N: how much of a SKU each shop has, without end if it is not told; * is all others. May be repeated.")
@@ -103,6 +124,24 @@ func newBackends(p Process) *cobra.Command {
 	// The flag exists: it was defined above.
 	_ = cmd.RegisterFlagCompletionFunc("fault", completeFault)
 	return cmd
+}
+
+func takeFreePorts(fs *pflag.FlagSet) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		if strings.HasSuffix(f.Name, "-listen") && !f.Changed {
+			_ = f.Value.Set("127.0.0.1:0") // of text, never fails
+		}
+	})
+}
+
+func secretsFromEnv(p Process, cfg *backends.Config) {
+	fromEnv(p, &cfg.StockToken, "STORESIM_STOCK_TOKEN")
+	fromEnv(p, &cfg.PaymentToken, "STORESIM_PAYMENT_TOKEN")
+	fromEnv(p, &cfg.CarrierToken, "STORESIM_CARRIER_TOKEN")
+	fromEnv(p, &cfg.ERPToken, "STORESIM_ERP_TOKEN")
+	fromEnv(p, &cfg.HookToken, "STORESIM_HOOK_TOKEN")
+	fromEnv(p, &cfg.HookSecret, "STORESIM_HOOK_SECRET")
+	fromEnv(p, &cfg.SMTPPassword, "STORESIM_SMTP_PASSWORD")
 }
 
 // faultFields lists the fields of rules for the help.
@@ -218,8 +257,12 @@ func (o *backendsOptions) writeAddresses(out io.Writer, cfg backends.Config, a b
 		mail = append(mail, "AUTH PLAIN as "+cfg.SMTPUser)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "stock API\t%s\n", a.Stock)
-	fmt.Fprintf(w, "SMTP\t%s\n", strings.Join(append([]string{a.SMTP}, mail...), "  "))
+	for _, api := range []struct{ name, url string }{
+		{faults.Stock, a.Stock}, {faults.Payment, a.Payment}, {faults.Carrier, a.Carrier}, {faults.ERP, a.ERP}, {faults.Hook, a.Hook},
+	} {
+		fmt.Fprintf(w, "%s\t%s\n", api.name, api.url)
+	}
+	fmt.Fprintf(w, "smtp\t%s\n", strings.Join(append([]string{a.SMTP}, mail...), "  "))
 	fmt.Fprintf(w, "admin\t%s\t/ledger/summary  /ledger  /faults  /stock\n", a.Admin)
 	if o.ledger != "" {
 		fmt.Fprintf(w, "ledger\t%s\n", o.ledger)
@@ -227,32 +270,6 @@ func (o *backendsOptions) writeAddresses(out io.Writer, cfg backends.Config, a b
 	fmt.Fprintf(w, "seed\t%d\n", a.Seed)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write addresses: %w", err)
-	}
-	return nil
-}
-
-func writeAccount(out io.Writer, s effects.Summary) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "reservations\t%d\tof %d orders\n", s.Stock.Reservations, s.Stock.Orders)
-	fmt.Fprintf(w, "releases\t%d\t%d of %d units; %d are held\n", s.Stock.Releases, s.Stock.UnitsReleased, s.Stock.UnitsReserved, s.Stock.UnitsHeld)
-	fmt.Fprintf(w, "too early\t%d\treleases before their reservation\n", s.Stock.Unknown)
-	fmt.Fprintf(w, "mails\t%d\tof %d events, %d duplicates\n", s.SMTP.Accepted, s.SMTP.Events, s.SMTP.Duplicates)
-	for _, b := range []struct {
-		name string
-		c    effects.Counts
-	}{{faults.Stock, s.Stock.Counts}, {faults.SMTP, s.SMTP.Counts}} {
-		fmt.Fprintf(w, "%s requests\t%d\t%d repeated a key that was done\n", b.name, b.c.Requests, b.c.Repeats)
-		for _, g := range []struct {
-			what   string
-			counts map[string]int64
-		}{{"fault", b.c.Faults}, {"refused", b.c.Refused}, {"anomaly", b.c.Anomalies}} {
-			for _, name := range slices.Sorted(maps.Keys(g.counts)) {
-				fmt.Fprintf(w, "%s %s\t%d\t%s\n", b.name, g.what, g.counts[name], name)
-			}
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write totals: %w", err)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func newRoot(p Process) *cobra.Command {
             duplicates, disorder and retries, and keeps a ledger of what was acknowledged
   flood     loads a receiver over a fixed number of connections and measures latency
   verify    compares ClickHouse with the ledger
-  backends  serves a stock API and SMTP, with faults on demand and a ledger of the effects
+  backends  serves what services call: stock, payment, carrier, ERP, a hook and SMTP, with faults on demand and a ledger
 
 ` + exitCodes,
 		Version: orDevel(p.Version), Args: cobra.NoArgs, SilenceErrors: true, SilenceUsage: true,

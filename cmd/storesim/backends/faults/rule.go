@@ -17,7 +17,7 @@ type Rule struct {
 	LatencyP50       Duration `json:"latency_p50,omitzero"       help:"Median of log-normal latencies; with latency_p99, instead of latency."`
 	LatencyP99       Duration `json:"latency_p99,omitzero"       help:"99th percentile of them."`
 	ErrorRate        float64  `json:"error_rate,omitempty"       help:"Answered 5xx (SMTP 451); no effect."`
-	PermanentRate    float64  `json:"permanent_rate,omitempty"   help:"Keys that are refused at every try, 422 (SMTP 554)."`
+	PermanentRate    float64  `json:"permanent_rate,omitempty"   help:"Keys that are refused at every try, 422 (a charge 402; SMTP 554)."`
 	TimeoutRate      float64  `json:"timeout_rate,omitempty"     help:"Never answered; no effect."`
 	ResetRate        float64  `json:"reset_rate,omitempty"       help:"Connection cut; no effect."`
 	LostAnswerRate   float64  `json:"lost_answer_rate,omitempty" help:"Effect done, then the connection is cut."`
@@ -25,7 +25,7 @@ type Rule struct {
 	Burst            int      `json:"burst,omitempty"            help:"Requests at once under rate_limit; default: one second's worth."`
 	Concurrency      int      `json:"concurrency,omitempty"      help:"Requests under way at once; beyond it 429 with Retry-After. Not of mail."`
 	RetryAfter       Duration `json:"retry_after,omitzero"       help:"What Retry-After says, in whole seconds; default 1s."`
-	Refuse           bool     `json:"refuse,omitempty"           help:"Everything new is refused, 422 (SMTP 550 to the recipient)."`
+	Refuse           bool     `json:"refuse,omitempty"           help:"Everything new is refused, 422 (a charge 402; SMTP 550 to the recipient)."`
 	Only             []string `json:"only,omitempty"             help:"Operations that the rates and refuse are about, e.g. charge; all if none is named. Not of mail."`
 	Down             bool     `json:"down,omitempty"             help:"Down now, until the rule is changed."`
 	Outages          []Outage `json:"outages,omitempty"          help:"Down from+for after the rule was set, e.g. 30s+5m."`
