@@ -38,7 +38,7 @@ func TestTheCarrierAPIKeepsItsContract(t *testing.T) {
 		{"POST", shipments + "/" + acme + "/2/cancel", "x3", `{"close":true}`, 200, `{"status":"cancelled"}`},
 		{"POST", shipments, "s3", ship("2", ""), 409, `{"error":"closed"}`},
 		{"POST", shipments, "s4", ship("3", `"Main St 1"→""`), 422, `{"detail":"address.address1 is missing","error":"undeliverable"}`},
-		{"POST", shipments, "s4", ship("3", `"address":→"adress":`), 422, `"undeliverable"`},
+		{"POST", shipments, "s4", ship("3", `"address":→"to":`), 422, `"undeliverable"`},
 		{"POST", shipments, "s4", ship("3", `"country_code":"BE"→"country":"Belgium"`), 201, `"shp-3"`}, // a refusal is not remembered
 		{"POST", shipments, "s5", ship("1", acme+"→far.example"), 422, `{"error":"undeliverable"}`},
 		{"POST", shipments, "s6", ship("4", `"quantity":2→"quantity":0`), 422, "quantity must be"},

@@ -97,7 +97,8 @@ func (a *API) HandleRead(pattern string, read func(of Order) Answer) {
 
 // serve reads the body, lets understand make a call of it, and plays that.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, understand func(text []byte) (Call, *Answer)) {
-	defer a.Ledger.Request(a.Backend)()
+	ended := a.Ledger.Request(a.Backend)
+	defer ended()
 	select {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()

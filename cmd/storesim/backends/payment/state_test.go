@@ -82,7 +82,7 @@ func TestArithmeticAgainstAModel(t *testing.T) {
 func TestAmountsAreDigitsAndAPoint(t *testing.T) {
 	for text, good := range map[string]bool{
 		"12.50": true, "0": true, "0.00": true, "1000": true, "1.234": true,
-		"": false, ".5": false, "5.": false, "-1": false, "+1": false, "1e9": false, "1,5": false, "1.2.3": false, " 1": false, "1234567890123": false,
+		"": false, ".5": false, "5.": false, "-1": false, "+1": false, "1e9": false, "1,5": false, "1.2.3": false, "1 2": false, "1234567890123": false,
 	} {
 		if _, err := parse(text); (err == nil) != good {
 			t.Errorf("parse(%q) error: %v", text, err)
