@@ -98,9 +98,22 @@ func subjectOf(topic string, body []byte) string {
 
 // storesim runs the program.
 func storesim(ctx context.Context, env map[string]string, args ...string) (code int, stdout, stderr string) {
-	var out, err bytes.Buffer
+	var out bytes.Buffer
+	var err lockedBuffer
 	code = Run(ctx, Process{Args: args, Getenv: func(k string) string { return env[k] }, Stdout: &out, Stderr: &err})
-	return code, out.String(), err.String()
+	return code, out.String(), err.b.String()
+}
+
+// lockedBuffer takes what the log and the progress of a long run write side by side, as the terminal does.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
 }
 
 func TestSendThenVerify(t *testing.T) {

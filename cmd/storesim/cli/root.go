@@ -17,7 +17,7 @@ type Process struct {
 	Args    []string
 	Getenv  func(string) string
 	Stdout  io.Writer
-	Stderr  io.Writer
+	Stderr  io.Writer // is written to from several goroutines
 }
 
 // Exit codes.
