@@ -38,3 +38,29 @@ func TestAnEventThatIsNotReadyComesBackAsSoonAsALaterOneOfItsKeyIsDone(t *testin
 		t.Fatalf("commit: %+v", c)
 	}
 }
+
+// A commit is written while the scheduler goes on: what it says must not change under the writer.
+func TestACommitUnderWayIsNotChangedByALaterEvent(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := New(Options{MaxUnfinished: 10})
+	p, err := s.Assign("t", 0, Committed{}, NewIndex(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Offer(p, []*kgo.Record{{Key: []byte("order"), Offset: 0, Timestamp: now}, {Key: []byte("order"), Offset: 1, Timestamp: now}}, now)
+	due := now.Add(time.Hour)
+	s.Aside(s.Next(now), true, due, now)
+	commits := s.Collect(false)
+	if len(commits) != 1 || len(commits[0].Completions) != 1 {
+		t.Fatalf("commits: %+v", commits)
+	}
+	s.Done(s.Next(now), nil, 0, now) // what stands aside is due at once
+	if got := commits[0].Completions[0].Due(); !got.Equal(due) {
+		t.Errorf("the commit says that it is due at %s, want %s as when it was taken", got, due)
+	}
+	commits[0].Completions[0].Log = 7
+	s.Committed(commits, now)
+	if !p.WantsLoad() {
+		t.Error("it is not due after the commit")
+	}
+}

@@ -24,14 +24,17 @@ type Completion struct {
 	Writes any   // what was given to Done
 	Aside  bool  // of Deferred: it lets later events of its key pass
 	Log    int64 // set by the caller before Committed, for Deferred and Parked: the offset of the record in the retry log
+
+	// due is Item.due as of Collect. The commit is written beside the scheduler, in which a later event may make the item due at once.
+	due int64
 }
 
 // Due is when a Deferred item is due; zero: as soon as it is the first of its key.
 func (c *Completion) Due() time.Time {
-	if c.Item.due == 0 || c.Item.due == parkedDue {
+	if c.due == 0 || c.due == parkedDue {
 		return time.Time{}
 	}
-	return time.Unix(0, c.Item.due)
+	return time.Unix(0, c.due)
 }
 
 // Commit is what one commit says about a partition.
@@ -91,6 +94,9 @@ func (s *Scheduler) collect(p *Partition, lowest bool) (Commit, bool) {
 	}
 	if len(take) == 0 && p.same(pos) {
 		return Commit{}, false
+	}
+	for _, c := range take {
+		c.due = c.Item.due
 	}
 	p.progress.seq++
 	return Commit{Partition: p, Position: pos, Completions: take}, true
