@@ -229,6 +229,35 @@ func TestAViolationIsSeen(t *testing.T) {
 	}
 }
 
+// A zombie fails an attempt that its successor has failed before, gets the partition back and goes on with the successor's wait.
+func TestAWaitCountsFromTheFirstFailureOfTheAttempt(t *testing.T) {
+	zombie := func(wait time.Duration) int {
+		in := goodRun()
+		next := find(in, func(e ledger.Effect) bool { return e.Attempt == 2 && e.Verdict == ledger.Failed })
+		first := find(in, func(e ledger.Effect) bool { return e.Event == next.Event && e.Attempt == 1 })
+		twin := *first
+		first.Process = "p9"
+		first.End = next.Start - int64(wait)
+		first.Start = first.End - workTime
+		twin.End = next.Start - int64(20*time.Millisecond)
+		twin.Start = twin.End - workTime
+		in.Effects = append(in.Effects, twin)
+		for _, r := range check.All(in) {
+			if r.Name == waits {
+				return r.Count
+			}
+		}
+		t.Fatal("no such check")
+		return 0
+	}
+	if n := zombie(200 * time.Millisecond); n != 0 {
+		t.Errorf("%d attempts came too soon after the successor's failure, want 0", n)
+	}
+	if n := zombie(100 * time.Millisecond); n != 1 {
+		t.Errorf("%d attempts came too soon when the successor's failure was half the wait ago, want 1", n)
+	}
+}
+
 func TestWhatACrashMayCostIsCountedByItsCause(t *testing.T) {
 	during := func(had ledger.Effect, kind ledger.HarmKind, process string) ledger.Harm {
 		return ledger.Harm{Kind: kind, Process: process, From: had.End + int64(50*time.Millisecond), To: had.End + int64(60*time.Millisecond)}
