@@ -4,6 +4,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"millrace/schemas/suggest"
 )
 
 // EnvFile names the variable that holds the path of the configuration file where --config is not given.
@@ -59,14 +61,14 @@ func fromEnv(environ []string, settings []Setting) (values map[string]string, pr
 		}
 		problems = append(problems, Problem{
 			Key: name, Text: "is not a setting", Origin: Origin{Layer: LayerEnv},
-			Advice: suggest(name, names, "unset it, or run `millrace config reference` for the names there are"),
+			Advice: advise(name, names, "unset it, or run `millrace config reference` for the names there are"),
 		})
 	}
 	return values, problems
 }
 
-func suggest(wrong string, names []string, otherwise string) string {
-	if near := didYouMean(wrong, names); near != "" {
+func advise(wrong string, names []string, otherwise string) string {
+	if near := suggest.Nearest(wrong, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return otherwise

@@ -169,7 +169,7 @@ func readFile(v *viper.Viper, path string, settings []Setting) []Problem {
 		}
 		problems = append(problems, Problem{
 			Key: key, Text: "is not a setting", Origin: Origin{LayerFile, path},
-			Advice: suggest(key, known, "remove it, or run `millrace config reference` for the keys there are"),
+			Advice: advise(key, known, "remove it, or run `millrace config reference` for the keys there are"),
 		})
 	}
 	return problems
