@@ -8,10 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"millrace/consumers/internal/pause"
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
@@ -268,14 +269,7 @@ func (w *work) do(ctx context.Context, f func(context.Context) error) error {
 	return err
 }
 
-const (
-	minNotReady = time.Second
-	maxNotReady = time.Minute
-)
-
-// notReady puts the event off. The longer ago it came the longer it waits: most orders are a second behind, and one that is an
-// hour behind need not be asked for every second.
+// notReady puts the event off.
 func (w *work) notReady(err error) error {
-	wait := min(max(time.Since(w.event.Received)/4, minNotReady), maxNotReady)
-	return group.NotReady(wait, "%s of order: %w", w.event.Topic, err)
+	return group.NotReady(pause.ByAge(w.event.Received), "%s of order: %w", w.event.Topic, err)
 }

@@ -17,6 +17,18 @@ func Backoff(n int, least, most time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter needs no secrecy
 }
 
+// Bounds of ByAge.
+const (
+	minByAge = time.Second
+	maxByAge = time.Minute
+)
+
+// ByAge returns how long an event that is out of order waits for what it needs. The longer ago it came the longer it waits: most of
+// what is missing is a second behind, and what is an hour behind need not be asked for every second.
+func ByAge(received time.Time) time.Duration {
+	return min(max(time.Since(received)/4, minByAge), maxByAge)
+}
+
 // Sleep waits for d and returns nil, or ctx's error when that ends first.
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -21,6 +21,16 @@ func TestBackoffDoublesWithinItsBoundsAndIsHalfRandom(t *testing.T) {
 	}
 }
 
+func TestWhatIsOlderWaitsLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for age, want := range map[time.Duration]time.Duration{0: time.Second, 20 * time.Second: 5 * time.Second, time.Hour: time.Minute} {
+			if got := pause.ByAge(time.Now().Add(-age)); got != want {
+				t.Errorf("an event that came %s ago waits for %s, want %s", age, got, want)
+			}
+		}
+	})
+}
+
 func TestSleepEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
