@@ -68,7 +68,11 @@ func (s *service) console(db *database.DB, simulated float64) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	groups, err := status.New(options, status.Options{Groups: s.groups()})
+	asked, err := s.groups()
+	if err != nil {
+		return page{}, err
+	}
+	groups, err := status.New(options, status.Options{Groups: asked})
 	if err != nil {
 		return page{}, fmt.Errorf("console: %w", err)
 	}
@@ -84,16 +88,20 @@ func (s *service) console(db *database.DB, simulated float64) (page, error) {
 }
 
 // groups are the consumer groups of the program's own services.
-func (s *service) groups() []status.Group {
+func (s *service) groups() ([]status.Group, error) {
 	domains := make([]string, 0, len(schemas.Domains()))
 	for _, d := range schemas.Domains() {
 		domains = append(domains, d.KafkaTopic())
 	}
 	all := []status.Group{{Name: "analytics", Group: s.cfg.Analytics.Group, Topics: domains}}
 	for _, k := range keyedServices() {
-		all = append(all, status.Group{Name: k.name, Group: k.config(&s.cfg).Member.Group, Topics: k.topics})
+		topics, err := k.topics(&s.cfg)
+		if err != nil {
+			return nil, fmt.Errorf("%s.%w", k.sectionName(), err)
+		}
+		all = append(all, status.Group{Name: k.name, Group: k.groupID(&s.cfg), Topics: topics})
 	}
-	return all
+	return all, nil
 }
 
 // stateUnknown is what Kafka calls a group that it has never seen.

@@ -35,7 +35,7 @@ func (a *app) devCommand() *cobra.Command {
 			"  millrace dev --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123",
 		Args: cobra.NoArgs,
 	}
-	sections := slices.Concat([]string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics"}, config.Services(), []string{"console", "admin", "log"})
+	sections := slices.Concat([]string{"dev", "ingest", "kafka", "topics", "clickhouse", "analytics"}, serviceSections(), []string{"console", "admin", "log"})
 	s := a.use(cmd, sections, devDefaults, map[string]string{
 		"dev.kafka": "kafka", "dev.clickhouse": "clickhouse", "dev.data": "data", "dev.simulate": "simulate", "dev.fsync": "fsync", "dev.services": "services", "dev.open": "open",
 		"ingest.listen": "http", "ingest.secrets": "secret",
@@ -116,7 +116,7 @@ func (d *dev) check(sections []string) error {
 	if d.makesSecret() {
 		checked.Config.Ingest.Secrets = []secret.Secret{"made at the start"}
 	}
-	return checked.Check(sections...)
+	return check(&checked, sections)
 }
 
 func (d *dev) makesSecret() bool {

@@ -16,7 +16,7 @@ import (
 // This file is the world outside that services call while a simulated store feeds this process: a stock API and a mail server which
 // take everything. A simulated order must not reach anybody's real ones by default, so what is configured is left alone.
 
-// worldOf are the settings by which a service finds its part of that world.
+// worldOf are the settings by which a service finds its part of that world; a service that is not among them has none.
 func worldOf() map[string]string {
 	return map[string]string{inventory.Name: "inventory.stock.url", notifications.Name: "notifications.smtp.address"}
 }
@@ -29,13 +29,15 @@ func simulateServices(l *config.Loaded, ownKafka bool) bool {
 		return false
 	}
 	if !l.Given("dev.services") {
-		for _, name := range config.Services() {
-			if !l.Given(worldOf()[name]) {
-				cfg.Services = append(cfg.Services, name)
-			}
-		}
+		cfg.Services = slices.DeleteFunc(serviceNames(), func(name string) bool { return !simulated(l, name) })
 	}
-	return slices.ContainsFunc(cfg.Services, func(name string) bool { return !l.Given(worldOf()[name]) })
+	return slices.ContainsFunc(cfg.Services, func(name string) bool { return simulated(l, name) })
+}
+
+// simulated tells whether what a service calls is simulated: there is such a thing, and nobody has given the address of another.
+func simulated(l *config.Loaded, name string) bool {
+	setting, has := worldOf()[name]
+	return has && !l.Given(setting)
 }
 
 // world builds the part that plays it, on addresses of its own, and points at it the services whose address nobody has given.

@@ -50,7 +50,7 @@ func (f *filterFlags) register(cmd *cobra.Command) {
 const analyticsService = "analytics"
 
 // letterServices are the services that can have dead letters.
-func letterServices() []string { return append([]string{analyticsService}, config.Services()...) }
+func letterServices() []string { return append([]string{analyticsService}, serviceNames()...) }
 
 func kafkaTopics() []string {
 	var topics []string
@@ -83,7 +83,7 @@ func (f *filterFlags) groupID(cfg *config.Config) (string, error) {
 	}
 	for _, k := range keyedServices() {
 		if k.name == f.service {
-			return k.config(cfg).Member.Group, nil
+			return k.groupID(cfg), nil
 		}
 	}
 	return "", fmt.Errorf("%w: %q is no service of millrace, there are %s; --group takes any consumer group", errUsage, f.service, strings.Join(letterServices(), ", "))
@@ -92,7 +92,7 @@ func (f *filterFlags) groupID(cfg *config.Config) (string, error) {
 // serviceOf returns the name of the service of millrace that has the consumer group, "" for a group of somebody's own.
 func serviceOf(cfg *config.Config, groupID string) string {
 	for _, k := range keyedServices() {
-		if k.config(cfg).Member.Group == groupID {
+		if k.groupID(cfg) == groupID {
 			return k.name
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,24 +17,64 @@ import (
 	"millrace/cmd/millrace/config"
 	"millrace/cmd/millrace/supervise"
 	"millrace/consumers/analytics"
+	"millrace/consumers/forward"
 	consumer "millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/schemas"
 )
 
-// keyedService is a service on the consumer runtime: what the program has to know of it. Its name is that of its section.
+// keyedService is a service on the consumer runtime: what the program has to know of it.
 type keyedService struct {
 	name, short, long, example string
 
-	topics []string // that it reads
-	state  bool     // whether it has state topics
-	config func(*config.Config) *consumer.Config
-	build  func(*service) (consumer.Service, error)
+	section string                                   // of its settings; empty: of its own name
+	topics  func(*config.Config) ([]string, error)   // that it reads
+	state   bool                                     // whether it has state topics
+	config  func(*config.Config) *consumer.Config    // how it is run
+	group   func(*config.Config) string              // its consumer group; nil: the one of config
+	build   func(*service) (consumer.Service, error) // connects to nothing
 }
 
-// keyedServices are all there are, in the order of config.Services.
-func keyedServices() []keyedService {
+func (k keyedService) sectionName() string { return cmp.Or(k.section, k.name) }
+
+func (k keyedService) groupID(c *config.Config) string {
+	if k.group != nil {
+		return k.group(c)
+	}
+	return k.config(c).Member.Group
+}
+
+// always is for services whose topics no setting changes.
+func always(topics []string) func(*config.Config) ([]string, error) {
+	return func(*config.Config) ([]string, error) { return topics, nil }
+}
+
+// keyedServices are all there are.
+func keyedServices() []keyedService { return append(builtinServices(), ownServices()...) }
+
+// serviceNames are the names of them all.
+func serviceNames() []string {
+	var names []string
+	for _, k := range keyedServices() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// serviceSections are the sections of their settings, each once.
+func serviceSections() []string {
+	var sections []string
+	for _, k := range keyedServices() {
+		if !slices.Contains(sections, k.sectionName()) {
+			sections = append(sections, k.sectionName())
+		}
+	}
+	return sections
+}
+
+// builtinServices are those that come with millrace.
+func builtinServices() []keyedService {
 	return []keyedService{
 		{
 			name:  inventory.Name,
@@ -44,7 +85,7 @@ func keyedServices() []keyedService {
 			example: "  millrace consume inventory --config millrace.yaml\n" +
 				"  millrace consume inventory --kafka-brokers k1:9092 --inventory-stock-url https://stock.internal \\\n" +
 				"    --inventory-stock-token-file /run/secrets/stock",
-			topics: inventory.Topics(), state: true,
+			topics: always(inventory.Topics()), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Inventory.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return inventory.Service(s.cfg.Inventory, inventory.Deps{Logger: s.log, Registerer: s.registry})
@@ -59,10 +100,29 @@ func keyedServices() []keyedService {
 			example: "  millrace consume notifications --config millrace.yaml\n" +
 				"  millrace consume notifications --kafka-brokers k1:9092 --notifications-smtp-address mail:587 \\\n" +
 				"    --notifications-smtp-tls starttls --notifications-from-address 'orders@shop.example'",
-			topics: notifications.Topics(), state: true,
+			topics: always(notifications.Topics()), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Notifications.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return notifications.Service(s.cfg.Notifications, notifications.Deps{Logger: s.log, Registerer: s.registry})
+			},
+		},
+		{
+			name:  forward.Name,
+			short: "Send events to an HTTP endpoint, for a service in any language",
+			long: "Read the events of the Shopify topics in forward.topics as one consumer group and POST each to forward.url: the webhook's\n" +
+				"body, byte for byte, signed, with CloudEvents headers and an Idempotency-Key, in the order of each entity. The answer is the\n" +
+				"verdict: 2xx done, 409 or 425 not ready yet, 429 later, other 4xx a dead letter (`millrace dlq`), 5xx and no answer again.\n" +
+				"For more than one endpoint run one with another --forward-name for each; `topics apply` makes the topics of the one that it\n" +
+				"is configured for. Run as many processes of each as you like: they share the partitions.",
+			example: "  millrace consume forward --forward-url http://127.0.0.1:8000/ --forward-secret-file secret\n" +
+				"  millrace consume forward --forward-name crm --forward-url https://crm.example.com/hooks \\\n" +
+				"    --forward-topics 'customers/*,orders/create' --forward-token-file /run/secrets/crm\n" +
+				"  MILLRACE_FORWARD_NAME=crm MILLRACE_FORWARD_TOPICS='customers/*,orders/create' millrace topics apply",
+			topics: func(c *config.Config) ([]string, error) { return forward.Topics(c.Forward.Topics) }, state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Forward.Consumer },
+			group:  func(c *config.Config) string { return c.Forward.Group() },
+			build: func(s *service) (consumer.Service, error) {
+				return forward.Service(s.cfg.Forward, forward.Deps{Logger: s.log, Registerer: s.registry})
 			},
 		},
 	}
@@ -70,7 +130,7 @@ func keyedServices() []keyedService {
 
 func (a *app) consumeKeyed(k keyedService) *cobra.Command {
 	cmd := &cobra.Command{Use: k.name, Short: k.short, Long: k.long, Example: k.example, Args: cobra.NoArgs}
-	s := a.use(cmd, []string{"kafka", "topics", k.name, "admin", "log"}, nil, nil)
+	s := a.use(cmd, []string{"kafka", "topics", k.sectionName(), "admin", "log"}, nil, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		l, err := s.checked()
 		if err != nil {
@@ -106,7 +166,9 @@ func (s *service) keyed(k keyedService) (*consumer.Runtime, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	options = append(options, kgo.WithHooks(newClientsMetrics(s.registry, k.name)))
-	return consumer.New(svc, *k.config(&s.cfg), consumer.Deps{Kafka: options, Logger: s.log, Registerer: s.registry})
+	cfg := *k.config(&s.cfg)
+	cfg.Member.Group = k.groupID(&s.cfg)
+	return consumer.New(svc, cfg, consumer.Deps{Kafka: options, Logger: s.log, Registerer: s.registry})
 }
 
 // clientsMetrics are the Kafka metrics of a runtime, which has several clients over time: one that consumes, one that produces, and
@@ -172,14 +234,21 @@ func serviceTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, erro
 	if err != nil {
 		return nil, err
 	}
-	read := slices.DeleteFunc(domains, func(t schemas.TopicSpec) bool { return !slices.Contains(k.topics, t.Name) })
+	topics, err := k.topics(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s.%w", k.sectionName(), err)
+	}
+	read := slices.DeleteFunc(domains, func(t schemas.TopicSpec) bool { return !slices.Contains(topics, t.Name) })
 	return append(read, own...), nil
 }
 
 func groupTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error) {
-	id := k.config(&cfg).Member.Group
-	if id == "" {
-		return nil, fmt.Errorf("%s.consumer.group must not be empty: topics are named after it", k.name)
+	if k.config(&cfg).Member.Group == "" {
+		return nil, fmt.Errorf("%s.consumer.group must not be empty: topics are named after it", k.sectionName())
 	}
-	return schemas.GroupTopics(id, k.topics, k.state, cfg.Topics)
+	topics, err := k.topics(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s.%w", k.sectionName(), err)
+	}
+	return schemas.GroupTopics(k.groupID(&cfg), topics, k.state, cfg.Topics)
 }

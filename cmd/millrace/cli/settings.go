@@ -2,6 +2,9 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -64,8 +67,29 @@ func (s *settings) checked() (*config.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Check(s.sections...); err != nil {
+	if err := check(l, s.sections); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// check validates sections, with what only a command can know: which services there are.
+func check(l *config.Loaded, sections []string) error {
+	err := l.Check(sections...)
+	if !slices.Contains(sections, "dev") {
+		return err
+	}
+	var unknown []config.Problem
+	for i, name := range l.Config.Dev.Services {
+		if !slices.Contains(serviceNames(), name) {
+			unknown = append(unknown, config.Problem{
+				Key: fmt.Sprintf("dev.services[%d]", i), Text: fmt.Sprintf("must be one of %s, is %q", strings.Join(serviceNames(), ", "), name),
+				Origin: l.Origin("dev.services"),
+			})
+		}
+	}
+	if len(unknown) == 0 {
+		return err
+	}
+	return &config.Error{Problems: append(config.Problems(err), unknown...)}
 }

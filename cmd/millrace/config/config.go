@@ -12,6 +12,8 @@ import (
 	"millrace/console"
 	"millrace/consumers/analytics"
 	"millrace/consumers/analytics/database"
+	"millrace/consumers/forward"
+	"millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/ingest"
@@ -28,10 +30,26 @@ type Config struct {
 	Analytics     analytics.Config     `mapstructure:"analytics"`
 	Inventory     inventory.Config     `mapstructure:"inventory"`
 	Notifications notifications.Config `mapstructure:"notifications"`
+	Forward       forward.Config       `mapstructure:"forward"`
+	Own           Own                  `mapstructure:"own"`
 	Console       console.Config       `mapstructure:"console"`
 	Admin         admin.Config         `mapstructure:"admin"`
 	Log           Log                  `mapstructure:"log"`
 	Dev           Dev                  `mapstructure:"dev"`
+}
+
+// Own is how services are run that have no section: those of the user's own. The name of each is added to the group.
+type Own struct {
+	Consumer group.Config `mapstructure:"consumer"`
+}
+
+// Validate checks the values on their own.
+func (c Own) Validate() error {
+	var errs []error
+	for _, err := range leaves(c.Consumer.Validate()) {
+		errs = append(errs, fmt.Errorf("consumer.%w", err))
+	}
+	return errors.Join(errs...)
 }
 
 // Log is how the program logs. Logs go to the standard error output.
@@ -58,12 +76,13 @@ type Dev struct {
 	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Services   []string `mapstructure:"services" help:"Services to run as well, on the consumer runtime: inventory, notifications. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, forward. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
 	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
 
-// Validate checks the values on their own. Whether the addresses are free is seen when they are taken.
+// Validate checks the values on their own. Whether the addresses are free is seen when they are taken; which services there are,
+// the commands know.
 func (c Dev) Validate() error {
 	var errs []error
 	for _, a := range []struct{ key, addr string }{{"kafka", c.Kafka}, {"clickhouse", c.ClickHouse}} {
@@ -78,15 +97,12 @@ func (c Dev) Validate() error {
 		errs = append(errs, fmt.Errorf("simulate must be from 0 to %d webhooks per second, is %v", maxSimulate, c.Simulate))
 	}
 	for i, name := range c.Services {
-		if !slices.Contains(Services(), name) || slices.Contains(c.Services[:i], name) {
-			errs = append(errs, fmt.Errorf("services[%d] must be one of %s, each once, is %q", i, strings.Join(Services(), ", "), name))
+		if slices.Contains(c.Services[:i], name) {
+			errs = append(errs, fmt.Errorf("services[%d] must not be there twice, is %q", i, name))
 		}
 	}
 	return errors.Join(errs...)
 }
-
-// Services returns the names of the services that stand on the consumer runtime, sorted; each has a section of the same name.
-func Services() []string { return []string{inventory.Name, notifications.Name} }
 
 // maxSimulate is far more than the one process takes: a flood is storesim's job.
 const maxSimulate = 100_000
@@ -101,6 +117,8 @@ func Default() Config {
 		Analytics:     analytics.DefaultConfig(),
 		Inventory:     inventory.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
+		Forward:       forward.DefaultConfig(),
+		Own:           Own{Consumer: group.DefaultConfig("millrace")},
 		Console:       console.DefaultConfig(),
 		Admin:         admin.DefaultConfig(),
 		Log:           Log{Format: "auto", Level: "info"},
