@@ -1,29 +1,20 @@
 package inventory
 
 import (
-	"errors"
-	"net/url"
 	"time"
 
 	"millrace/consumers/internal/check"
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
-	"millrace/schemas/secret"
 )
 
 // Config is the section "inventory".
 type Config struct {
-	Consumer group.Config    `mapstructure:"consumer"`
-	Stock    StockConfig     `mapstructure:"stock"`
-	Early    string          `mapstructure:"early" help:"What happens to a cancellation, refund or shipment that comes before its order: wait for the order, and become a dead letter when consumer.retry.not_ready_max has passed; or remember it with the state of the order until that comes, however long it takes, seen by nobody."`
-	Call     outgoing.Config `mapstructure:"call"`
-}
-
-// StockConfig is how the service reaches the stock API.
-type StockConfig struct {
-	URL   string        `mapstructure:"url" help:"Address of the stock API, e.g. https://stock.example.com/api; the paths /v1/reservations… come after it."`
-	Token secret.Secret `mapstructure:"token" help:"Bearer token for the stock API; empty for none."`
+	Consumer group.Config        `mapstructure:"consumer"`
+	Stock    outgoing.HTTPConfig `mapstructure:"stock"`
+	Early    string              `mapstructure:"early" help:"What happens to a cancellation, refund or shipment that comes before its order: wait for the order, and become a dead letter when consumer.retry.not_ready_max has passed; or remember it with the state of the order until that comes, however long it takes, seen by nobody."`
+	Call     outgoing.Config     `mapstructure:"call"`
 }
 
 // Values of Config.Early.
@@ -40,7 +31,7 @@ func DefaultConfig() Config {
 	consumer.Activity = true
 	return Config{
 		Consumer: consumer,
-		Stock:    StockConfig{URL: "http://127.0.0.1:8090"},
+		Stock:    outgoing.HTTPConfig{URL: "http://127.0.0.1:8090"},
 		Early:    EarlyWait,
 		Call:     outgoing.DefaultConfig(),
 	}
@@ -60,19 +51,4 @@ func (c Config) Validate() error {
 			c.Consumer.HandlerTimeout, (c.Call.Timeout + c.Call.MaxWait).Round(time.Millisecond))
 	}
 	return p.Err()
-}
-
-// Validate returns every problem at once, each with its key.
-func (c StockConfig) Validate() error {
-	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-		// The text may hold credentials: it is not repeated.
-		return errors.New("url must be http://host or https://host, with or without a path")
-	case u.User != nil:
-		return errors.New("url must have no user in it; use stock.token")
-	case u.RawQuery != "" || u.Fragment != "":
-		return errors.New("url must have no query and no fragment")
-	}
-	return nil
 }

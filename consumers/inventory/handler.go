@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"millrace/consumers/internal/pause"
 
@@ -35,11 +32,9 @@ type handler struct {
 	cfg   Config
 	stock Stock
 	call  *outgoing.Client
-	log   *slog.Logger
 
 	reserved, cancelled, refunded prometheus.Counter
 	early                         prometheus.Counter
-	deniedLog                     *rate.Sometimes // a refused token concerns every event: once a minute is enough
 }
 
 // Handle brings the stock system in step with one event.
@@ -144,7 +139,7 @@ func (w *work) create(ctx context.Context) error {
 		r.Lines = append(r.Lines, lines[i].of(lines[i].Reserved))
 	}
 	key := fmt.Sprintf("reserve:%s:%s", w.event.Shop, o.ID)
-	if err := w.do(ctx, func(ctx context.Context) error { return w.stock.Reserve(ctx, key, r) }); err != nil {
+	if err := w.call.Do(ctx, w.event.Shop, func(ctx context.Context) error { return w.stock.Reserve(ctx, key, r) }); err != nil {
 		return err
 	}
 	w.reserved.Inc()
@@ -224,7 +219,7 @@ func (w *work) apply(ctx context.Context, c change) error {
 
 func (w *work) release(ctx context.Context, key string, order schemas.ID, reason string, lines []Line, done prometheus.Counter) error {
 	r := Release{Shop: w.event.Shop, OrderID: order.String(), Reason: reason, Lines: lines}
-	err := w.do(ctx, func(ctx context.Context) error { return w.stock.Release(ctx, key, r) })
+	err := w.call.Do(ctx, w.event.Shop, func(ctx context.Context) error { return w.stock.Release(ctx, key, r) })
 	if errors.Is(err, ErrUnknownReservation) {
 		return w.notReady(err)
 	}
@@ -255,18 +250,6 @@ func goods(lines []Line) string {
 		fmt.Fprintf(&b, "%d × %s", l.Quantity, cmp.Or(l.SKU, "variant "+l.VariantID))
 	}
 	return b.String()
-}
-
-// do makes one call to the stock system.
-func (w *work) do(ctx context.Context, f func(context.Context) error) error {
-	err := w.call.Do(ctx, w.event.Shop, f)
-	var answer *outgoing.HTTPError
-	if errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden) {
-		w.deniedLog.Do(func() {
-			w.log.ErrorContext(ctx, "stock API refuses the token", "setting", "inventory.stock.token", "shop", w.event.Shop, "err", err)
-		})
-	}
-	return err
 }
 
 // notReady puts the event off.

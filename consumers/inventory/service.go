@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"golang.org/x/time/rate"
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
@@ -50,20 +47,19 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 	if stock == nil {
 		client := d.HTTP
 		if client == nil {
-			client = newHTTPClient(cfg.Call.Concurrency)
+			client = outgoing.NewHTTPClient(cfg.Call.Concurrency)
 		}
-		stock = &httpStock{client: client, base: strings.TrimRight(cfg.Stock.URL, "/"), token: cfg.Stock.Token}
+		stock = &httpStock{outgoing.NewAPI(cfg.Stock, outgoing.APIDeps{Service: Name, Setting: Name + ".stock", HTTP: client, Logger: d.Logger})}
 	}
 	effects := promauto.With(d.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "millrace_inventory_effects_total", Help: "What the stock system has confirmed: orders reserved, and releases by cancellation and by refund. After a crash one may be counted again.",
 	}, []string{"effect"})
 	h := &handler{
-		cfg: cfg, stock: stock, call: call, log: d.Logger.With("service", Name),
+		cfg: cfg, stock: stock, call: call,
 		reserved: effects.WithLabelValues("reserved"), cancelled: effects.WithLabelValues("released_cancelled"), refunded: effects.WithLabelValues("released_refunded"),
 		early: promauto.With(d.Registerer).NewCounter(prometheus.CounterOpts{
 			Name: "millrace_inventory_early_total", Help: "Events remembered because they came before their order.",
 		}),
-		deniedLog: &rate.Sometimes{Interval: time.Minute},
 	}
 	return group.Service{
 		Name: Name, Topics: Topics(), Handler: h, State: true, Gate: call,

@@ -1,20 +1,12 @@
 package inventory
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
-	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
-	"millrace/schemas/secret"
 )
 
 // Stock is what the service needs of a stock system. A call with a key that was used before must have no second effect. The errors
@@ -56,78 +48,30 @@ type Line struct {
 	Quantity  int64  `json:"quantity"`
 }
 
-// maxAnswer bounds what is read of an answer; reading it to its end lets the connection be used again.
-const maxAnswer = 64 << 10
-
 // httpStock is Stock over HTTP.
-type httpStock struct {
-	client *http.Client
-	base   string // without a slash at its end
-	token  secret.Secret
-}
-
-// newHTTPClient returns a client that keeps as many connections as there are calls at once, and follows no redirects: a POST would
-// become a GET.
-func newHTTPClient(connections int) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			MaxIdleConns:        connections,
-			MaxIdleConnsPerHost: connections,
-			IdleConnTimeout:     30 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:   true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
+type httpStock struct{ api *outgoing.API }
 
 func (s *httpStock) Reserve(ctx context.Context, key string, r Reservation) error {
-	if err := s.post(ctx, "/v1/reservations", key, r); err != nil {
+	if err := s.api.Send(ctx, outgoing.Request{Method: http.MethodPost, Path: []string{"v1", "reservations"}, Key: key, Body: r}); err != nil {
 		return fmt.Errorf("reserve stock: %w", err)
 	}
 	return nil
 }
 
+// unknownReservation is the code by which the API says that it does not know the order.
+const unknownReservation = "unknown_reservation"
+
 func (s *httpStock) Release(ctx context.Context, key string, r Release) error {
-	path := "/v1/reservations/" + url.PathEscape(r.Shop) + "/" + url.PathEscape(r.OrderID) + "/release"
-	if err := s.post(ctx, path, key, r); err != nil {
+	err := s.api.Send(ctx, outgoing.Request{
+		Method: http.MethodPost, Path: []string{"v1", "reservations", r.Shop, r.OrderID, "release"}, Key: key, Body: r, Unknown: unknownReservation,
+	})
+	var answer *outgoing.HTTPError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer) && answer.Code == unknownReservation:
+		return fmt.Errorf("release stock: %w", outgoing.Answered(fmt.Errorf("%w: %w", ErrUnknownReservation, answer)))
+	default:
 		return fmt.Errorf("release stock: %w", err)
 	}
-	return nil
-}
-
-func (s *httpStock) post(ctx context.Context, path, key string, body any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return outgoing.Answered(group.Permanent(err)) // of structs of text and numbers: cannot be
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+path, bytes.NewReader(text))
-	if err != nil {
-		return outgoing.Answered(group.Permanent(err))
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "millrace-inventory")
-	req.Header.Set("Idempotency-Key", key)
-	if s.token != "" {
-		req.Header.Set("Authorization", "Bearer "+s.token.Reveal())
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	err = outgoing.CheckHTTP(resp)
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	var answer *outgoing.HTTPError
-	if errors.As(err, &answer) && answer.Status == http.StatusNotFound {
-		if strings.Contains(answer.Body, "unknown_reservation") {
-			return outgoing.Answered(fmt.Errorf("%w: %w", ErrUnknownReservation, answer))
-		}
-		// Not this API, or not this path: our configuration, which concerns every order. It must open the breaker instead of
-		// making dead letters.
-		return answer
-	}
-	return err
 }

@@ -1,6 +1,7 @@
 package outgoing
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 )
 
 const (
+	// maxAnswer bounds what is read of an answer.
+	maxAnswer = 64 << 10
 	// maxErrorText is how much of an answer's body goes into an error.
 	maxErrorText = 500
 	// throttledWait is the wait after a 429 that does not say how long.
@@ -25,6 +28,7 @@ type HTTPError struct {
 	Method, URL string // without query and user
 	Status      int
 	Body        string        // its beginning
+	Code        string        // of a refusal as our contracts have it, {"error":"<code>"}; empty in another answer
 	RetryAfter  time.Duration // as asked for, at most 15 minutes; 0 when it was not
 }
 
@@ -37,8 +41,8 @@ func (e *HTTPError) Error() string {
 	return text
 }
 
-// CheckHTTP turns an answer into a verdict, to be returned from within Do; it reads the beginning of the body of a bad one and
-// leaves the body to be closed by the caller. Errors wrap *HTTPError:
+// CheckHTTP turns an answer into a verdict, to be returned from within Do; it reads the body of a bad one, up to 64 KiB, and
+// leaves it to be closed by the caller. Errors wrap *HTTPError:
 //
 //	2xx                       nil
 //	429                       group.Unavailable for Retry-After or a second; the dependency works
@@ -84,8 +88,14 @@ func newHTTPError(resp *http.Response) *HTTPError {
 		e.Method, e.URL = r.Method, u.String()
 	}
 	// What could not be read of an error's text is not worth another error.
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
-	e.Body = strings.ToValidUTF8(strings.TrimSpace(string(text)), "")
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(text, &refusal) == nil {
+		e.Code = refusal.Error
+	}
+	e.Body = strings.ToValidUTF8(strings.TrimSpace(string(text[:min(len(text), maxErrorText)])), "")
 	return e
 }
 
