@@ -70,6 +70,9 @@ func (c Config) Validate() error {
 	if c.Name != "" && !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`).MatchString(c.Name) {
 		p.Report("name must be of lower-case letters, digits and dashes, at most 40, is %q", c.Name)
 	}
+	if err := (outgoing.HTTPConfig{URL: c.URL}).Validate(); err != nil {
+		p = append(p, err)
+	}
 	p.Part("call", c.Call.Validate())
 	if _, err := Topics(c.Topics); err != nil {
 		p = append(p, err)

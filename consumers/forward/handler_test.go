@@ -14,6 +14,7 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/grouptest"
+	"millrace/consumers/group/outgoing"
 	"millrace/schemas"
 )
 
@@ -53,7 +54,7 @@ func (e *endpoint) serve(t *testing.T, changes ...func(*Config)) *handler {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	client := newHTTPClient(1)
+	client := outgoing.NewHTTPClient(1)
 	t.Cleanup(client.CloseIdleConnections)
 	s, err := Service(cfg, Deps{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry(), HTTP: client})
 	if err != nil {

@@ -49,7 +49,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 	}
 	client := d.HTTP
 	if client == nil {
-		client = newHTTPClient(cfg.Call.Concurrency)
+		client = outgoing.NewHTTPClient(cfg.Call.Concurrency)
 	}
 	h := &handler{
 		chosen: cfg.Topics, call: call, log: d.Logger.With("service", name),
@@ -75,20 +75,5 @@ func priority(topic string) group.Priority {
 		return group.Low
 	default:
 		return group.Normal
-	}
-}
-
-// newHTTPClient returns a client that keeps as many connections as there are calls at once, and follows no redirects.
-func newHTTPClient(connections int) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			MaxIdleConns:        connections,
-			MaxIdleConnsPerHost: connections,
-			IdleConnTimeout:     30 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
-			ForceAttemptHTTP2:   true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

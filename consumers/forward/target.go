@@ -29,7 +29,7 @@ const (
 	HeaderAttempt        = "X-Millrace-Attempt"
 )
 
-// maxAnswer bounds what is read of an answer; reading it to its end lets the connection be used again.
+// maxAnswer bounds what is read of a good answer; reading it to its end lets the connection be used again. CheckHTTP reads bad ones.
 const maxAnswer = 64 << 10
 
 // target is the endpoint.

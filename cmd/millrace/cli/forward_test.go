@@ -154,3 +154,32 @@ func TestAForwardSaysWhatIsWrongWithItsTopics(t *testing.T) {
 	}
 }
 
+func TestReadmeShowsTheExampleInPython(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../deploy/examples/forward.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := shownIn(t, "forward.py"); shown != string(text) {
+		t.Errorf("README.md shows another forward.py:\n%s", shown)
+	}
+}
+
+// shownIn returns the block of README.md between the comments name:begin and name:end, without its indentation.
+func shownIn(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(text), "<!-- "+name+":begin -->\n")
+	block, _, ends := strings.Cut(rest, "<!-- "+name+":end -->\n")
+	if !begins || !ends {
+		t.Fatalf("README.md has no %s:begin and %s:end", name, name)
+	}
+	var shown strings.Builder
+	for line := range strings.Lines(block) {
+		shown.WriteString(strings.TrimPrefix(line, "    "))
+	}
+	return shown.String()
+}
