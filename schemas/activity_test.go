@@ -130,7 +130,8 @@ func names(t *testing.T, object []byte) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Token(); err != nil {
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, name.(string))

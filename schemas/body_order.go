@@ -125,8 +125,8 @@ type Address struct {
 	Phone        string `json:"phone"`
 }
 
-// OrderEdited is the body of orders/edited.
-type OrderEdited struct {
+// OrderEdit is the body of orders/edited.
+type OrderEdit struct {
 	Edit struct {
 		ID             ID     `json:"id"`
 		OrderID        ID     `json:"order_id"`

@@ -26,7 +26,7 @@ func views() map[string]func() any {
 		}
 	}
 	add(func() any { return new(schemas.Order) }, "orders/create orders/updated orders/paid orders/cancelled orders/fulfilled orders/partially_fulfilled orders/link_requested orders/delete")
-	add(func() any { return new(schemas.OrderEdited) }, "orders/edited")
+	add(func() any { return new(schemas.OrderEdit) }, "orders/edited")
 	add(func() any { return new(schemas.Refund) }, "refunds/create")
 	add(func() any { return new(schemas.Transaction) }, "order_transactions/create")
 	add(func() any { return new(schemas.Fulfillment) }, "fulfillments/create fulfillments/update")

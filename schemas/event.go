@@ -9,7 +9,8 @@ import (
 
 // Names of the Kafka record headers that carry an event's metadata: the CloudEvents 1.0 Kafka protocol binding in binary
 // mode (attribute names prefixed with "ce_", the media type in "content-type"), the extensions of ours, and W3C trace
-// context. Consumers in any language may rely on them.
+// context. Consumers in any language may rely on them. What they hold is said for webhooks; events of orders (OrderEvent) have
+// com.millrace.order.<type> for a type, an id made of their cause's, and no ce_shopifytopic.
 const (
 	HeaderSpecVersion       = "ce_specversion"       // always "1.0"
 	HeaderID                = "ce_id"                // webhook id: the deduplication key
@@ -49,11 +50,12 @@ const (
 // event: a required one is missing or unreadable, or the CloudEvents version is another.
 var ErrNotAnEvent = errors.New("not an event")
 
-// Event is the metadata of one webhook delivery. The body is the Kafka record's value, byte for byte, and is not part of it.
+// Event is the metadata of one webhook delivery, or of one event of an order. The body is the Kafka record's value, byte for byte, and is
+// not part of it.
 type Event struct {
 	ID                string    // webhook id, or a hash of shop, topic and body where Shopify sent none; never empty
 	Shop              string    // <name>.myshopify.com, lower case
-	Topic             string    // Shopify topic, e.g. orders/create
+	Topic             string    // Shopify topic, e.g. orders/create; of an event of an order OrderEventTopic, e.g. order/PaymentProcessed
 	Subject           string    // entity, <kind>/<id>, or "shop"
 	Time              time.Time // triggered-at, else received
 	Received          time.Time
@@ -64,8 +66,14 @@ type Event struct {
 	TraceParent       string // may be empty
 }
 
-// Type returns the CloudEvents type of a Shopify topic: orders/create gives com.shopify.orders.create.
-func Type(topic string) string { return typePrefix + strings.ReplaceAll(topic, "/", ".") }
+// Type returns the CloudEvents type of a topic: orders/create gives com.shopify.orders.create, order/OrderCreated
+// com.millrace.order.OrderCreated.
+func Type(topic string) string {
+	if name, ok := OrderEventType(topic); ok {
+		return orderEventTypePrefix + name
+	}
+	return typePrefix + strings.ReplaceAll(topic, "/", ".")
+}
 
 // Source returns the CloudEvents source of a shop.
 func Source(shop string) string { return sourcePrefix + shop }
@@ -82,7 +90,7 @@ func AppendHeaders[H ~struct {
 	Key   string
 	Value []byte
 }](dst []H, e *Event) []H {
-	n := len(SpecVersion) + len(e.ID) + len(typePrefix) + 2*len(e.Topic) + len(sourcePrefix) + len(e.Shop) + len(e.Subject) +
+	n := len(SpecVersion) + len(e.ID) + len(orderEventTypePrefix) + 2*len(e.Topic) + len(sourcePrefix) + len(e.Shop) + len(e.Subject) +
 		len(e.ContentType) + len(e.ShopifyEventID) + len(e.ShopifyAPIVersion) + len(e.PartitionKey) + len(e.TraceParent) + 2*len(timeLayout)
 	buf := make([]byte, 0, n)
 	start := 0
@@ -102,13 +110,18 @@ func AppendHeaders[H ~struct {
 	}
 	put(HeaderSpecVersion, SpecVersion)
 	put(HeaderID, e.ID)
-	buf = append(buf, typePrefix...)
-	for i := range len(e.Topic) {
-		c := e.Topic[i]
-		if c == '/' {
-			c = '.'
+	name, ours := OrderEventType(e.Topic)
+	if ours {
+		buf = append(append(buf, orderEventTypePrefix...), name...)
+	} else {
+		buf = append(buf, typePrefix...)
+		for i := range len(e.Topic) {
+			c := e.Topic[i]
+			if c == '/' {
+				c = '.'
+			}
+			buf = append(buf, c)
 		}
-		buf = append(buf, c)
 	}
 	end(HeaderType)
 	buf = append(buf, sourcePrefix...)
@@ -117,7 +130,9 @@ func AppendHeaders[H ~struct {
 	buf = appendTime(buf, e.Time)
 	end(HeaderTime)
 	optional(HeaderContentType, e.ContentType)
-	put(HeaderShopifyTopic, e.Topic)
+	if !ours {
+		put(HeaderShopifyTopic, e.Topic)
+	}
 	optional(HeaderShopifyEventID, e.ShopifyEventID)
 	optional(HeaderShopifyAPIVersion, e.ShopifyAPIVersion)
 	buf = appendTime(buf, e.Received)
@@ -188,12 +203,11 @@ func ParseHeaders[H ~struct {
 		return Event{}, fmt.Errorf("%w: %s is %q, want %q", ErrNotAnEvent, HeaderSpecVersion, spec, SpecVersion)
 	case e.ID == "":
 		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderID)
-	case e.Topic == "":
-		return Event{}, fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderShopifyTopic)
-	case !isType(typ, e.Topic):
-		return Event{}, fmt.Errorf("%w: %s %q does not belong to %s %q", ErrNotAnEvent, HeaderType, typ, HeaderShopifyTopic, e.Topic)
 	}
 	var err error
+	if e.Topic, err = topicOf(typ, e.Topic); err != nil {
+		return Event{}, err
+	}
 	if e.Time, err = parseTime(HeaderTime, when); err != nil {
 		return Event{}, err
 	}
@@ -201,6 +215,22 @@ func ParseHeaders[H ~struct {
 		return Event{}, err
 	}
 	return e, nil
+}
+
+// topicOf returns Event.Topic: Shopify's, or of an event of an order, which has none, the one that its type gives.
+func topicOf(typ, shopifyTopic string) (string, error) {
+	name, ours := strings.CutPrefix(typ, orderEventTypePrefix)
+	_, forged := OrderEventType(shopifyTopic)
+	switch {
+	case ours && shopifyTopic == "" && isOrderEventName(name):
+		return OrderEventTopic(name), nil
+	case shopifyTopic == "":
+		return "", fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderShopifyTopic)
+	case forged || !isType(typ, shopifyTopic):
+		return "", fmt.Errorf("%w: %s %q does not belong to %s %q", ErrNotAnEvent, HeaderType, typ, HeaderShopifyTopic, shopifyTopic)
+	default:
+		return shopifyTopic, nil
+	}
 }
 
 // isType tells whether typ is Type(topic), without making that.

@@ -16,7 +16,7 @@ import (
 
 func TestGroupTopicsStandBesideTheirSource(t *testing.T) {
 	const forever = schemas.RetentionForever
-	o := schemas.PlanOptions{Partitions: 12, Replication: 3, MinInsyncReplicas: 2, Retention: forever, QuarantineRetention: forever, ActivityRetention: forever}
+	o := schemas.PlanOptions{Partitions: 12, Replication: 3, MinInsyncReplicas: 2, Retention: forever, QuarantineRetention: forever, ActivityRetention: forever, OrderEventsRetention: forever}
 	for _, state := range []bool{false, true} {
 		plan, err := schemas.GroupTopics("inventory", []string{"shopify.orders", "shopify.inventory"}, state, o)
 		if err != nil {

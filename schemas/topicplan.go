@@ -34,19 +34,24 @@ type TopicSpec struct {
 
 // PlanOptions are the choices in a topic plan. Its tags let a configuration section be decoded into it.
 type PlanOptions struct {
-	Partitions          int32         `mapstructure:"partitions" help:"Partitions of every topic; it cannot be changed later without breaking the order of events already written."`
-	Replication         int16         `mapstructure:"replication" help:"Copies of every partition; not more than there are brokers."`
-	MinInsyncReplicas   int           `mapstructure:"min_insync_replicas" help:"Copies that must have a record before it counts as written; from 1 to replication."`
-	Retention           time.Duration `mapstructure:"retention" help:"How long events are kept, at least 10m; -1ns keeps them forever."`
-	QuarantineRetention time.Duration `mapstructure:"quarantine_retention" help:"How long deliveries that could not be parsed are kept, at least 10m; -1ns keeps them forever."`
-	ActivityRetention   time.Duration `mapstructure:"activity_retention" help:"How long records of what services did with events are kept, at least 10m; -1ns keeps them forever."`
+	Partitions           int32         `mapstructure:"partitions" help:"Partitions of every topic; it cannot be changed later without breaking the order of events already written."`
+	Replication          int16         `mapstructure:"replication" help:"Copies of every partition; not more than there are brokers."`
+	MinInsyncReplicas    int           `mapstructure:"min_insync_replicas" help:"Copies that must have a record before it counts as written; from 1 to replication."`
+	Retention            time.Duration `mapstructure:"retention" help:"How long events are kept, at least 10m; -1ns keeps them forever."`
+	QuarantineRetention  time.Duration `mapstructure:"quarantine_retention" help:"How long deliveries that could not be parsed are kept, at least 10m; -1ns keeps them forever."`
+	ActivityRetention    time.Duration `mapstructure:"activity_retention" help:"How long records of what services did with events are kept, at least 10m; -1ns keeps them forever."`
+	OrderEventsRetention time.Duration `mapstructure:"order_events_retention" help:"How long events of orders (millrace.order_events) are kept, at least 10m; -1ns keeps them forever. What is removed can no longer be shown, or rebuilt, from Kafka."`
 }
 
 // DefaultPlanOptions returns the plan for a cluster of three brokers or more: it survives the loss of one without losing
-// writes or records. Quarantine is kept for longer, since it waits for a person.
+// writes or records. Quarantine is kept for longer, since it waits for a person, and events of orders for ever: an order is what its
+// events say.
 func DefaultPlanOptions() PlanOptions {
 	const day = 24 * time.Hour
-	return PlanOptions{Partitions: 24, Replication: 3, MinInsyncReplicas: 2, Retention: 7 * day, QuarantineRetention: 30 * day, ActivityRetention: 7 * day}
+	return PlanOptions{
+		Partitions: 24, Replication: 3, MinInsyncReplicas: 2,
+		Retention: 7 * day, QuarantineRetention: 30 * day, ActivityRetention: 7 * day, OrderEventsRetention: RetentionForever,
+	}
 }
 
 // Validate returns all problems at once, each with its key in front.
@@ -67,6 +72,9 @@ func (o PlanOptions) Validate() error {
 	}
 	if !validRetention(o.QuarantineRetention) {
 		report("quarantine_retention must be at least %s, or -1ns for no limit, is %s", minRetention, o.QuarantineRetention)
+	}
+	if !validRetention(o.OrderEventsRetention) {
+		report("order_events_retention must be at least %s, or -1ns for no limit, is %s", minRetention, o.OrderEventsRetention)
 	}
 	if !validRetention(o.ActivityRetention) {
 		report("activity_retention must be at least %s, or -1ns for no limit, is %s", minRetention, o.ActivityRetention)
@@ -104,6 +112,14 @@ func ActivityTopics(o PlanOptions) ([]TopicSpec, error) {
 	configs := topicConfigs(o, o.ActivityRetention)
 	configs["max.message.bytes"] = strconv.Itoa(maxActivityBytes)
 	return []TopicSpec{{Name: ActivityTopic, Partitions: o.Partitions, Replication: o.Replication, Configs: configs}}, nil
+}
+
+// OrderEventsTopics returns the event store; see OrderEventsTopic. The error is that of Validate.
+func OrderEventsTopics(o PlanOptions) ([]TopicSpec, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("plan topic %s: %w", OrderEventsTopic, err)
+	}
+	return []TopicSpec{{Name: OrderEventsTopic, Partitions: o.Partitions, Replication: o.Replication, Configs: topicConfigs(o, o.OrderEventsRetention)}}, nil
 }
 
 func topicConfigs(o PlanOptions, retention time.Duration) map[string]string {

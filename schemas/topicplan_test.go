@@ -88,6 +88,28 @@ func TestTheTopicOfActivityHasTheDomainsPartitionsAndItsOwnRetention(t *testing.
 	}
 }
 
+func TestTheEventStoreIsKeptForeverAndNeverCompacted(t *testing.T) {
+	o := schemas.DefaultPlanOptions()
+	got, err := schemas.OrderEventsTopics(o)
+	want := []schemas.TopicSpec{{
+		Name: "millrace.order_events", Partitions: 24, Replication: 3,
+		Configs: map[string]string{
+			"cleanup.policy": "delete", "compression.type": "producer", "max.message.bytes": "10551296", "min.insync.replicas": "2",
+			"retention.ms": "-1",
+		},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("topics (-want +got), error %v:\n%s", err, diff)
+	}
+	o.OrderEventsRetention = 48 * time.Hour
+	if got, err := schemas.OrderEventsTopics(o); err != nil || got[0].Configs["retention.ms"] != "172800000" {
+		t.Errorf("with a retention of two days: %v, %v", got, err)
+	}
+	if _, err := schemas.OrderEventsTopics(schemas.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "millrace.order_events") {
+		t.Errorf("bad options gave %v, want an error that names the topic", err)
+	}
+}
+
 func TestASingleBrokerPlanIsValid(t *testing.T) {
 	o := schemas.DefaultPlanOptions()
 	o.Partitions, o.Replication, o.MinInsyncReplicas = 6, 1, 1
@@ -97,7 +119,7 @@ func TestASingleBrokerPlanIsValid(t *testing.T) {
 }
 
 func TestAllMistakesInAPlanAreReportedAtOnce(t *testing.T) {
-	o := schemas.PlanOptions{Partitions: 0, Replication: -1, MinInsyncReplicas: 0, Retention: time.Minute, QuarantineRetention: -2, ActivityRetention: time.Second}
+	o := schemas.PlanOptions{Partitions: 0, Replication: -1, MinInsyncReplicas: 0, Retention: time.Minute, QuarantineRetention: -2, ActivityRetention: time.Second, OrderEventsRetention: -3}
 	plan, err := schemas.TopicPlan(o)
 	if err == nil || plan != nil {
 		t.Fatalf("plan %v, error %v", plan, err)
@@ -109,6 +131,7 @@ func TestAllMistakesInAPlanAreReportedAtOnce(t *testing.T) {
 		"retention must be at least 10m0s, or -1ns for no limit, is 1m0s",
 		"quarantine_retention must be at least 10m0s, or -1ns for no limit, is -2ns",
 		"activity_retention must be at least 10m0s, or -1ns for no limit, is 1s",
+		"order_events_retention must be at least 10m0s, or -1ns for no limit, is -3ns",
 	} {
 		if !strings.Contains(err.Error(), problem) {
 			t.Errorf("error lacks %q:\n%v", problem, err)
@@ -118,12 +141,13 @@ func TestAllMistakesInAPlanAreReportedAtOnce(t *testing.T) {
 
 func TestEachMistakeInAPlanIsReportedUnderItsKey(t *testing.T) {
 	tests := map[string]func(*schemas.PlanOptions){
-		"partitions ":           func(o *schemas.PlanOptions) { o.Partitions = 10_001 },
-		"replication ":          func(o *schemas.PlanOptions) { o.Replication = 17 },
-		"min_insync_replicas ":  func(o *schemas.PlanOptions) { o.MinInsyncReplicas = 4 },
-		"retention ":            func(o *schemas.PlanOptions) { o.Retention = 0 },
-		"quarantine_retention ": func(o *schemas.PlanOptions) { o.QuarantineRetention = 0 },
-		"activity_retention ":   func(o *schemas.PlanOptions) { o.ActivityRetention = 0 },
+		"partitions ":             func(o *schemas.PlanOptions) { o.Partitions = 10_001 },
+		"replication ":            func(o *schemas.PlanOptions) { o.Replication = 17 },
+		"min_insync_replicas ":    func(o *schemas.PlanOptions) { o.MinInsyncReplicas = 4 },
+		"retention ":              func(o *schemas.PlanOptions) { o.Retention = 0 },
+		"quarantine_retention ":   func(o *schemas.PlanOptions) { o.QuarantineRetention = 0 },
+		"activity_retention ":     func(o *schemas.PlanOptions) { o.ActivityRetention = 0 },
+		"order_events_retention ": func(o *schemas.PlanOptions) { o.OrderEventsRetention = 0 },
 	}
 	for prefix, spoil := range tests {
 		o := schemas.DefaultPlanOptions()

@@ -30,6 +30,7 @@ type keyedService struct {
 
 	section string                                   // of its settings; empty: of its own name
 	topics  func(*config.Config) ([]string, error)   // that it reads
+	emits   []string                                 // that its handler writes to
 	state   bool                                     // whether it has state topics
 	config  func(*config.Config) *consumer.Config    // how it is run
 	group   func(*config.Config) string              // its consumer group; nil: the one of config
@@ -191,12 +192,17 @@ func (m *clientsMetrics) OnNewClient(cl *kgo.Client) { m.once.Do(func() { m.Metr
 // OnClientClosed implements kgo.HookClientClosed.
 func (m *clientsMetrics) OnClientClosed(*kgo.Client) {}
 
-// allTopics is the plan of everything: the domains, what services did, and what each service needs beside them.
+// allTopics is the plan of everything: the domains, what services did, the events of orders, and what each service needs beside them.
 func allTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
 	wanted, err := analyticsTopics(cfg)
 	if err != nil {
 		return nil, err
 	}
+	store, err := schemas.OrderEventsTopics(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	wanted = append(wanted, store...)
 	for _, k := range keyedServices() {
 		own, err := groupTopics(cfg, k)
 		if err != nil {
@@ -230,6 +236,10 @@ func serviceTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, erro
 	if err != nil {
 		return nil, err
 	}
+	store, err := schemas.OrderEventsTopics(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
 	own, err := groupTopics(cfg, k)
 	if err != nil {
 		return nil, err
@@ -238,8 +248,10 @@ func serviceTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s.%w", k.sectionName(), err)
 	}
-	read := slices.DeleteFunc(domains, func(t schemas.TopicSpec) bool { return !slices.Contains(topics, t.Name) })
-	return append(read, own...), nil
+	shared := slices.DeleteFunc(append(domains, store...), func(t schemas.TopicSpec) bool {
+		return !slices.Contains(topics, t.Name) && !slices.Contains(k.emits, t.Name)
+	})
+	return append(shared, own...), nil
 }
 
 func groupTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error) {
