@@ -30,6 +30,12 @@ func Answered(err error) error {
 	return &answered{err}
 }
 
+// IsAnswer tells whether err is an answer: what was called works, and said no. Any other error of Do is a call that failed or was not made.
+func IsAnswer(err error) bool {
+	var a *answered
+	return errors.As(err, &a)
+}
+
 // refuse returns the verdict of a call that is not made. A share of the wait is added at random: what was refused together does
 // not come back together.
 func (c *Client) refuse(reason string, wait time.Duration) error {

@@ -3,6 +3,7 @@ package outgoing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,6 +117,9 @@ func TestAnsweredKeepsNilAndText(t *testing.T) {
 	}
 	if err := Answered(errBroken); err.Error() != "broken" || !errors.Is(err, errBroken) {
 		t.Errorf("Answered changed its error: %v", err)
+	}
+	if !IsAnswer(fmt.Errorf("x: %w", Answered(errBroken))) || IsAnswer(errBroken) || IsAnswer(nil) {
+		t.Error("IsAnswer does not know answers from failures")
 	}
 }
 
