@@ -134,6 +134,15 @@ func DeadLetterTopics(group string, topics []string, o PlanOptions) ([]TopicSpec
 	return plan, nil
 }
 
+// ServiceTopic returns a topic that a service keeps to itself, for what it is to do later. It is kept for as long as the domains' topics: a
+// service that has not read it for that long has lost events as well. The error is that of PlanOptions.Validate.
+func ServiceTopic(name string, o PlanOptions) (TopicSpec, error) {
+	if err := o.Validate(); err != nil {
+		return TopicSpec{}, fmt.Errorf("plan topic %s: %w", name, err)
+	}
+	return TopicSpec{Name: name, Partitions: o.Partitions, Replication: o.Replication, Configs: topicConfigs(o, o.Retention)}, nil
+}
+
 // groupTopic is kept until a person removes what is in it, unless configs say otherwise: no event is lost.
 func groupTopic(name string, o PlanOptions, configs map[string]string) TopicSpec {
 	c := topicConfigs(o, RetentionForever)

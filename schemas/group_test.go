@@ -63,6 +63,19 @@ func TestGroupTopicsStandBesideTheirSource(t *testing.T) {
 	}
 }
 
+func TestATopicOfAServiceIsKeptAsLongAsTheDomains(t *testing.T) {
+	o := schemas.DefaultPlanOptions()
+	own, err := schemas.ServiceTopic("millrace.fulfillment.tasks", o)
+	domains, _ := schemas.TopicPlan(o)
+	domains[0].Name = own.Name
+	if diff := cmp.Diff(domains[0], own); diff != "" || err != nil {
+		t.Errorf("ServiceTopic(), error %v (-want +got):\n%s", err, diff)
+	}
+	if _, err := schemas.ServiceTopic("tasks", schemas.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "tasks") {
+		t.Errorf("bad options gave %v, want an error that names the topic", err)
+	}
+}
+
 func TestRetryKeysOfOneKeyDiffer(t *testing.T) {
 	if got := string(schemas.RetryKey([]byte("acme.myshopify.com|order/1"), 42)); got != "acme.myshopify.com|order/1#42" {
 		t.Errorf("RetryKey gave %s", got)

@@ -18,6 +18,7 @@ import (
 	"millrace/cmd/millrace/supervise"
 	"millrace/consumers/analytics"
 	"millrace/consumers/forward"
+	"millrace/consumers/fulfillment"
 	consumer "millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
@@ -31,6 +32,7 @@ type keyedService struct {
 	section string                                   // of its settings; empty: of its own name
 	topics  func(*config.Config) ([]string, error)   // that it reads
 	emits   []string                                 // that its handler writes to
+	own     []string                                 // of both, those that are its own
 	state   bool                                     // whether it has state topics
 	config  func(*config.Config) *consumer.Config    // how it is run
 	group   func(*config.Config) string              // its consumer group; nil: the one of config
@@ -105,6 +107,22 @@ func builtinServices() []keyedService {
 			config: func(c *config.Config) *consumer.Config { return &c.Notifications.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return notifications.Service(s.cfg.Notifications, notifications.Deps{Logger: s.log, Registerer: s.registry})
+			},
+		},
+		{
+			name:  fulfillment.Name,
+			short: "Have orders shipped by a carrier, cancel and follow the shipments",
+			long: "Read the orders as one consumer group and create a shipment for each at a carrier's or warehouse's API over HTTP, once it\n" +
+				"is paid (or created: fulfillment.ship_on). Cancel it when the shop cancels the order, and ask for it until it is delivered.\n" +
+				"While the API is away events wait, or orders go on, marked as provisional (fulfillment.fallback); a request that it refuses\n" +
+				"for good becomes a dead letter (`millrace dlq`). Run as many as you like: they share the partitions.",
+			example: "  millrace consume fulfillment --config millrace.yaml\n" +
+				"  millrace consume fulfillment --kafka-brokers k1:9092 --fulfillment-carrier-url https://wms.internal \\\n" +
+				"    --fulfillment-carrier-token-file /run/secrets/wms --fulfillment-track-every 1h",
+			topics: always(fulfillment.Topics()), emits: fulfillment.Emits(), own: []string{fulfillment.TasksTopic}, state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Fulfillment.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return fulfillment.Service(s.cfg.Fulfillment, fulfillment.Deps{Logger: s.log, Registerer: s.registry})
 			},
 		},
 		{
@@ -254,6 +272,7 @@ func serviceTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, erro
 	return append(shared, own...), nil
 }
 
+// groupTopics are those that a service alone reads or writes.
 func groupTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error) {
 	if k.config(&cfg).Member.Group == "" {
 		return nil, fmt.Errorf("%s.consumer.group must not be empty: topics are named after it", k.sectionName())
@@ -262,5 +281,16 @@ func groupTopics(cfg config.Config, k keyedService) ([]schemas.TopicSpec, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s.%w", k.sectionName(), err)
 	}
-	return schemas.GroupTopics(k.groupID(&cfg), topics, k.state, cfg.Topics)
+	plan, err := schemas.GroupTopics(k.groupID(&cfg), topics, k.state, cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range k.own {
+		own, err := schemas.ServiceTopic(name, cfg.Topics)
+		if err != nil {
+			return nil, err
+		}
+		plan = append(plan, own)
+	}
+	return plan, nil
 }

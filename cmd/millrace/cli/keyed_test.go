@@ -305,13 +305,14 @@ func TestTheTopicsOfTheServicesFollowTheirGroups(t *testing.T) {
 	for _, want := range []string{
 		"shopify.orders.others.retry", "shopify.orders.others.dlq", "shopify.orders.others.state",
 		"shopify.orders.millrace-inventory.retry", "shopify.orders.millrace-inventory.dlq", "shopify.orders.millrace-inventory.state",
+		"millrace.fulfillment.tasks ", "millrace.fulfillment.tasks.millrace-fulfillment.retry", "shopify.orders.millrace-fulfillment.state",
 		"shopify.orders.millrace-forward.retry", "shopify.orders.millrace-forward.dlq", "shopify.orders.millrace-forward.state",
 	} {
 		if r.code != cli.ExitOK || !strings.Contains(r.stdout, want) {
 			t.Errorf("topics plan = %d, want %s:\n%s%s", r.code, want, r.stdout, r.stderr)
 		}
 	}
-	if n := strings.Count(r.stdout, "shopify."); n != 7+6+3*3 {
+	if n := strings.Count(r.stdout, "shopify."); n != 7+6+4*3 {
 		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each service:\n%s", n, r.stdout)
 	}
 	if n := strings.Count(r.stdout, "millrace.activity"); n != 2 {
@@ -389,7 +390,7 @@ func TestDevRunsTheServicesThatItIsTold(t *testing.T) {
 		t.Errorf("repeated effects: %+v", a)
 	}
 	r := program(t.Context(), "dev", "--data", t.TempDir(), "--services", "inventory,mails")
-	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, forward, is "mails"`) {
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, is "mails"`) {
 		t.Errorf("dev with an unknown service = %d %s, want 2 and the names", r.code, r.stderr)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"millrace/consumers/analytics"
 	"millrace/consumers/analytics/database"
 	"millrace/consumers/forward"
+	"millrace/consumers/fulfillment"
 	"millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
@@ -30,6 +31,7 @@ type Config struct {
 	Analytics     analytics.Config     `mapstructure:"analytics"`
 	Inventory     inventory.Config     `mapstructure:"inventory"`
 	Notifications notifications.Config `mapstructure:"notifications"`
+	Fulfillment   fulfillment.Config   `mapstructure:"fulfillment"`
 	Forward       forward.Config       `mapstructure:"forward"`
 	Own           Own                  `mapstructure:"own"`
 	Console       console.Config       `mapstructure:"console"`
@@ -76,7 +78,7 @@ type Dev struct {
 	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, forward. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, fulfillment, forward. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
 	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
@@ -117,6 +119,7 @@ func Default() Config {
 		Analytics:     analytics.DefaultConfig(),
 		Inventory:     inventory.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
+		Fulfillment:   fulfillment.DefaultConfig(),
 		Forward:       forward.DefaultConfig(),
 		Own:           Own{Consumer: group.DefaultConfig("millrace")},
 		Console:       console.DefaultConfig(),

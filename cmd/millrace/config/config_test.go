@@ -34,6 +34,7 @@ func broken() map[string]string {
 		"analytics":     "MILLRACE_ANALYTICS_BATCH_ROWS=0",
 		"inventory":     "MILLRACE_INVENTORY_STOCK_URL=nowhere",
 		"notifications": "MILLRACE_NOTIFICATIONS_CONSUMER_RETRY_JITTER=2",
+		"fulfillment":   "MILLRACE_FULFILLMENT_SHIP_ON=never",
 		"forward":       "MILLRACE_FORWARD_TOPICS=order/create",
 		"own":           "MILLRACE_OWN_CONSUMER_CONCURRENCY=0",
 		"ingest":        "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
