@@ -5,9 +5,11 @@ import (
 	consumer "millrace/consumers/group"
 )
 
-// ownServices are the services of your own, a line each: own(yours.Service(), "What it does"). README shows one in full.
+// ownServices are the services of your own, a line each. README shows one in full.
 func ownServices() []keyedService {
-	return []keyedService{}
+	return []keyedService{
+		// own(yours.Service(), "What it does"),
+	}
 }
 
 // own wires a service that has no settings but how it is run, which are those of section own. Its consumer group is the one of that

@@ -45,6 +45,12 @@ type Own struct {
 	Consumer group.Config `mapstructure:"consumer"`
 }
 
+func defaultOwn() Own {
+	c := Own{Consumer: group.DefaultConfig("millrace")}
+	c.Consumer.Activity = true
+	return c
+}
+
 // Validate checks the values on their own.
 func (c Own) Validate() error {
 	var errs []error
@@ -121,7 +127,7 @@ func Default() Config {
 		Notifications: notifications.DefaultConfig(),
 		Fulfillment:   fulfillment.DefaultConfig(),
 		Forward:       forward.DefaultConfig(),
-		Own:           Own{Consumer: group.DefaultConfig("millrace")},
+		Own:           defaultOwn(),
 		Console:       console.DefaultConfig(),
 		Admin:         admin.DefaultConfig(),
 		Log:           Log{Format: "auto", Level: "info"},
