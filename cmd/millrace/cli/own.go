@@ -14,6 +14,8 @@ func ownServices() []keyedService {
 
 // own wires a service that has no settings but how it is run, which are those of section own. Its consumer group is the one of that
 // section with the service's name. One that calls others wants a section for its address and credentials: see builtinServices.
+//
+//nolint:unused // it is for the lines above, of which millrace itself has none
 func own(svc consumer.Service, short string) keyedService {
 	return keyedService{
 		name: svc.Name, short: short, long: short + ".", example: "  millrace consume " + svc.Name,
