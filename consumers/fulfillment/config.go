@@ -31,8 +31,9 @@ const (
 	FallbackProvisional = "provisional"
 )
 
-// DefaultConfig works against `storesim backends`. There is one carrier for all shops, so there is no breaker per shop. Later events of an order whose
-// shipment is a dead letter go on: a cancellation among them must reach the carrier, which may have taken what we know nothing of.
+// DefaultConfig works against `storesim backends`. There is one carrier for all shops, so there is no breaker per shop. Later events
+// of an order whose shipment is a dead letter go on: a cancellation among them must reach the carrier, which may have taken what we
+// know nothing of.
 func DefaultConfig() Config {
 	consumer := group.DefaultConfig("millrace-fulfillment")
 	consumer.Activity = true

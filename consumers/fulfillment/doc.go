@@ -35,9 +35,10 @@
 //
 // A shipment that was made puts a task into TasksTopic. It is done when the carrier has another status than it says: the change is told
 // (TrackingUpdated), and unless the status is final another task with that status follows. Until then it waits, put off for track_every
-// again and again (group.Unavailable), in the retry topic: durable, about 130 bytes of memory each, and nothing is written per question. After
-// a restart all are asked for at once, within call.rate. A question that fails is asked again at its next turn. After track_for it is given up,
-// skipped with track_given_up. Tasks of following have a key of their own, <shop>|shipment/<order>, so that no other task waits for them.
+// again and again (group.Unavailable), in the retry topic: durable, about 130 bytes of memory each, and nothing is written per
+// question. After a restart all are asked for at once, within call.rate. A question that fails is asked again at its next turn. After
+// track_for it is given up, skipped with track_given_up. Tasks of following have a key of their own, <shop>|shipment/<order>, so that
+// no other task waits for them.
 //
 // The records of TasksTopic have the headers of an event, since the runtime reads no others; their topics are the kinds of tasks.
 //
