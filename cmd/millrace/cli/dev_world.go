@@ -11,12 +11,13 @@ import (
 	"millrace/cmd/storesim/backends"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
+	"millrace/consumers/orderstate"
 )
 
 // This file is the world outside that services call while a simulated store feeds this process: a stock API and a mail server which
 // take everything. A simulated order must not reach anybody's real ones by default, so what is configured is left alone.
 
-// worldOf are the settings by which a service finds its part of that world; a service that is not among them has none.
+// worldOf are the settings by which a service finds its part of that world. A service that is not among them calls nobody.
 func worldOf() map[string]string {
 	return map[string]string{inventory.Name: "inventory.stock.url", notifications.Name: "notifications.smtp.address"}
 }
@@ -29,9 +30,17 @@ func simulateServices(l *config.Loaded, ownKafka bool) bool {
 		return false
 	}
 	if !l.Given("dev.services") {
-		cfg.Services = slices.DeleteFunc(serviceNames(), func(name string) bool { return !simulated(l, name) })
+		cfg.Services = slices.DeleteFunc(newcomersServices(), func(name string) bool {
+			_, calls := worldOf()[name]
+			return calls && !simulated(l, name)
+		})
 	}
 	return slices.ContainsFunc(cfg.Services, func(name string) bool { return simulated(l, name) })
+}
+
+// newcomersServices are those that show what services are for and ask for little of the machine; the others run when they are named.
+func newcomersServices() []string {
+	return []string{inventory.Name, notifications.Name, orderstate.Name, orderstate.TranslateName}
 }
 
 // simulated tells whether what a service calls is simulated: there is such a thing, and nobody has given the address of another.

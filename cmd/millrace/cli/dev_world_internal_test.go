@@ -17,12 +17,13 @@ func TestASimulatedOrderReachesNoServerThatSomebodyHasConfigured(t *testing.T) {
 		world    bool
 	}{
 		"nothing is simulated":                 {},
-		"a simulated store":                    {environ: []string{simulate}, services: []string{"inventory", "notifications"}, world: true},
-		"a stock API of somebody's":            {environ: []string{simulate, stock}, services: []string{"notifications"}, world: true},
-		"both of somebody's":                   {environ: []string{simulate, stock, mail}},
+		"a simulated store":                    {environ: []string{simulate}, services: []string{"inventory", "notifications", "orderstate", "translate"}, world: true},
+		"a stock API of somebody's":            {environ: []string{simulate, stock}, services: []string{"notifications", "orderstate", "translate"}, world: true},
+		"both of somebody's":                   {environ: []string{simulate, stock, mail}, services: []string{"orderstate", "translate"}},
 		"a broker of somebody's":               {environ: []string{simulate}, foreign: true},
 		"one service wanted":                   {environ: []string{simulate, "MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}, world: true},
 		"both wanted, with servers":            {environ: []string{simulate, stock, mail, "MILLRACE_DEV_SERVICES=inventory,notifications"}, services: []string{"inventory", "notifications"}},
+		"one that calls nobody":                {environ: []string{simulate, "MILLRACE_DEV_SERVICES=translate"}, services: []string{"translate"}},
 		"services wanted, nothing simulated":   {environ: []string{"MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}},
 		"services wanted, somebody's broker":   {environ: []string{simulate, "MILLRACE_DEV_SERVICES=inventory"}, foreign: true, services: []string{"inventory"}},
 		"one wanted, a server for another one": {environ: []string{simulate, mail, "MILLRACE_DEV_SERVICES=inventory"}, services: []string{"inventory"}, world: true},

@@ -22,6 +22,7 @@ import (
 	consumer "millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
+	"millrace/consumers/orderstate"
 	"millrace/schemas"
 )
 
@@ -143,6 +144,33 @@ func builtinServices() []keyedService {
 			build: func(s *service) (consumer.Service, error) {
 				return forward.Service(s.cfg.Forward, forward.Deps{Logger: s.log, Registerer: s.registry})
 			},
+		},
+		{
+			name:  orderstate.Name,
+			short: "Fold the events of each order into its state",
+			long: "Read the event store, millrace.order_events, as one consumer group and keep the state of each order, whatever order its\n" +
+				"events come in. Something that comes before its order is kept and takes effect when that comes; an order that never comes\n" +
+				"becomes a dead letter after orderstate.consumer.retry.not_ready_max. `millrace order check` compares the states with\n" +
+				"the store. Run as many as you like: they share the partitions.",
+			example: "  millrace consume orderstate --config millrace.yaml\n" +
+				"  millrace consume orderstate --kafka-brokers k1:9092 --orderstate-consumer-state-cache pebble",
+			topics: always(orderstate.Topics()), emits: orderstate.Emits(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.OrderState.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return orderstate.Service(s.cfg.OrderState, s.registry)
+			},
+		},
+		{
+			name:  orderstate.TranslateName,
+			short: "Write each webhook about an order into the event store",
+			long: "Read the orders' webhooks as one consumer group and write each, once, as an event of its order into the event store,\n" +
+				"millrace.order_events, which `millrace consume orderstate` folds and sagas follow. --translate-contact=false leaves the\n" +
+				"customers' addresses out. Run as many as you like: they share the partitions.",
+			example: "  millrace consume translate --config millrace.yaml\n" +
+				"  millrace consume translate --kafka-brokers k1:9092 --translate-contact=false",
+			topics: always(orderstate.TranslateTopics()), emits: orderstate.Emits(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Translate.Consumer },
+			build:  func(s *service) (consumer.Service, error) { return orderstate.Translate(s.cfg.Translate) },
 		},
 	}
 }

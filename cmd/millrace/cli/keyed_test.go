@@ -312,8 +312,11 @@ func TestTheTopicsOfTheServicesFollowTheirGroups(t *testing.T) {
 			t.Errorf("topics plan = %d, want %s:\n%s%s", r.code, want, r.stdout, r.stderr)
 		}
 	}
-	if n := strings.Count(r.stdout, "shopify."); n != 7+6+4*3 {
-		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each service:\n%s", n, r.stdout)
+	if n := strings.Count(r.stdout, "shopify."); n != 7+6+5*3 {
+		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each service that reads one:\n%s", n, r.stdout)
+	}
+	if n := strings.Count(r.stdout, "millrace.order_events"); n != 1+3 {
+		t.Errorf("the plan names %d topics of the event store, want it and 3 of its fold:\n%s", n, r.stdout)
 	}
 	if n := strings.Count(r.stdout, "millrace.activity"); n != 2 {
 		t.Errorf("the plan names %d topics of activity, want it and its dead letters:\n%s", n, r.stdout)
@@ -390,7 +393,7 @@ func TestDevRunsTheServicesThatItIsTold(t *testing.T) {
 		t.Errorf("repeated effects: %+v", a)
 	}
 	r := program(t.Context(), "dev", "--data", t.TempDir(), "--services", "inventory,mails")
-	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, is "mails"`) {
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, orderstate, translate, is "mails"`) {
 		t.Errorf("dev with an unknown service = %d %s, want 2 and the names", r.code, r.stderr)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"millrace/consumers/group"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
+	"millrace/consumers/orderstate"
 	"millrace/ingest"
 	"millrace/partitioning/kafkaconn"
 	"millrace/schemas"
@@ -24,20 +25,22 @@ import (
 
 // Config is the whole configuration of the program: one section per part, each owned by the part's package.
 type Config struct {
-	Kafka         kafkaconn.Config     `mapstructure:"kafka"`
-	Topics        schemas.PlanOptions  `mapstructure:"topics"`
-	ClickHouse    database.Config      `mapstructure:"clickhouse"`
-	Ingest        ingest.Config        `mapstructure:"ingest"`
-	Analytics     analytics.Config     `mapstructure:"analytics"`
-	Inventory     inventory.Config     `mapstructure:"inventory"`
-	Notifications notifications.Config `mapstructure:"notifications"`
-	Fulfillment   fulfillment.Config   `mapstructure:"fulfillment"`
-	Forward       forward.Config       `mapstructure:"forward"`
-	Own           Own                  `mapstructure:"own"`
-	Console       console.Config       `mapstructure:"console"`
-	Admin         admin.Config         `mapstructure:"admin"`
-	Log           Log                  `mapstructure:"log"`
-	Dev           Dev                  `mapstructure:"dev"`
+	Kafka         kafkaconn.Config           `mapstructure:"kafka"`
+	Topics        schemas.PlanOptions        `mapstructure:"topics"`
+	ClickHouse    database.Config            `mapstructure:"clickhouse"`
+	Ingest        ingest.Config              `mapstructure:"ingest"`
+	Analytics     analytics.Config           `mapstructure:"analytics"`
+	Inventory     inventory.Config           `mapstructure:"inventory"`
+	Notifications notifications.Config       `mapstructure:"notifications"`
+	Fulfillment   fulfillment.Config         `mapstructure:"fulfillment"`
+	Forward       forward.Config             `mapstructure:"forward"`
+	OrderState    orderstate.Config          `mapstructure:"orderstate"`
+	Translate     orderstate.TranslateConfig `mapstructure:"translate"`
+	Own           Own                        `mapstructure:"own"`
+	Console       console.Config             `mapstructure:"console"`
+	Admin         admin.Config               `mapstructure:"admin"`
+	Log           Log                        `mapstructure:"log"`
+	Dev           Dev                        `mapstructure:"dev"`
 }
 
 // Own is how services are run that have no section: those of the user's own. The name of each is added to the group.
@@ -84,7 +87,7 @@ type Dev struct {
 	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, fulfillment, forward. Their topics exist in any case. With dev.simulate and a broker of its own, all of them unless said otherwise: what they call is simulated too, where its address is not given."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, fulfillment, forward, orderstate, translate. Their topics exist in any case. With dev.simulate and a broker of its own, inventory, notifications, translate and orderstate unless said otherwise: what services call is simulated too, where its address is not given."`
 	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
@@ -127,6 +130,8 @@ func Default() Config {
 		Notifications: notifications.DefaultConfig(),
 		Fulfillment:   fulfillment.DefaultConfig(),
 		Forward:       forward.DefaultConfig(),
+		OrderState:    orderstate.DefaultConfig(),
+		Translate:     orderstate.DefaultTranslateConfig(),
 		Own:           defaultOwn(),
 		Console:       console.DefaultConfig(),
 		Admin:         admin.DefaultConfig(),

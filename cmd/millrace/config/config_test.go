@@ -37,6 +37,8 @@ func broken() map[string]string {
 		"fulfillment":   "MILLRACE_FULFILLMENT_SHIP_ON=never",
 		"forward":       "MILLRACE_FORWARD_TOPICS=order/create",
 		"own":           "MILLRACE_OWN_CONSUMER_CONCURRENCY=0",
+		"orderstate":    "MILLRACE_ORDERSTATE_CONSUMER_RETRY_JITTER=2",
+		"translate":     "MILLRACE_TRANSLATE_CONSUMER_CONCURRENCY=0",
 		"ingest":        "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
 		"admin":         "MILLRACE_ADMIN_LISTEN=nowhere",
 		"log":           "MILLRACE_LOG_LEVEL=loud",
