@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"millrace/consumers/analytics/reports"
+	"millrace/consumers/orderstate"
 )
 
 // Limits of lists where the request gives none.
@@ -40,6 +41,7 @@ func (s *Server) questions() map[string]question {
 		"events":      s.events,
 		"event":       s.event,
 		"story":       s.story,
+		"order":       s.orderOfStory,
 	}
 }
 
@@ -155,13 +157,37 @@ func (s *Server) story(ctx context.Context, p *parameters) (any, error) {
 	return s.deps.Reports.Story(ctx, e, limit)
 }
 
+func (s *Server) order(ctx context.Context, p *parameters) (any, error) {
+	shop, id, at := p.required("shop"), p.required("id"), p.time("at")
+	if p.err != nil {
+		return nil, p.err
+	}
+	if s.deps.Orders == nil {
+		return nil, orderstate.ErrUnknownOrder
+	}
+	return s.deps.Orders(ctx, shop, id, at)
+}
+
+// orderOfStory is for the page, which shows it beside a story: that nothing is known of an order is no failure there.
+func (s *Server) orderOfStory(ctx context.Context, p *parameters) (any, error) {
+	v, err := s.order(ctx, p)
+	if errors.Is(err, orderstate.ErrUnknownOrder) {
+		return gin.H{"order": nil}, nil
+	}
+	return gin.H{"order": v}, err
+}
+
 // serve turns a question into a handler: it bounds, counts, logs and writes.
 func (s *Server) serve(name string, ask question) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.Query.Timeout+requestGrace)
 		defer cancel()
-		answer, err := ask(ctx, &parameters{values: c.Request.URL.Query(), now: began})
+		values := c.Request.URL.Query()
+		for _, part := range c.Params {
+			values.Set(part.Key, part.Value)
+		}
+		answer, err := ask(ctx, &parameters{values: values, now: began})
 		outcome := "ok"
 		switch {
 		case err == nil:

@@ -18,6 +18,7 @@ import (
 
 	"millrace/console"
 	"millrace/consumers/analytics/reports"
+	"millrace/consumers/orderstate"
 )
 
 func TestQuestionsArePassedOnAsTheyWereAsked(t *testing.T) {
@@ -48,6 +49,53 @@ func TestQuestionsArePassedOnAsTheyWereAsked(t *testing.T) {
 		if diff := cmp.Diff(want, f.asked); diff != "" {
 			t.Errorf("GET %s asked (-want +got):\n%s", path, diff)
 		}
+	}
+}
+
+func TestAnOrderIsToldUnderBothAddresses(t *testing.T) {
+	t.Parallel()
+	var asked []any
+	fail := error(nil)
+	s, _ := newServer(t, &fake{}, func(_ *console.Config, d *console.Deps) {
+		d.Orders = func(_ context.Context, shop, orderID string, at time.Time) (orderstate.View, error) {
+			asked = []any{shop, orderID, at}
+			return orderstate.View{Shop: shop, OrderID: orderID, Provisional: []string{"erp: syncing"}, Timeline: []orderstate.Line{}}, fail
+		}
+	})
+	for path, want := range map[string][]any{
+		"/api/orders/acme.myshopify.com/7":                         {"acme.myshopify.com", "7", time.Time{}},
+		"/api/orders/acme.myshopify.com/7?at=2026-03-02T12:00:00Z": {"acme.myshopify.com", "7", noon},
+		"/api/v1/order?shop=acme.myshopify.com&id=7":               {"acme.myshopify.com", "7", time.Time{}},
+	} {
+		w := get(t, s, path)
+		body := `{"shop":"acme.myshopify.com","order_id":"7","known":false,"provisional":["erp: syncing"],"timeline":[]}`
+		if strings.Contains(path, "v1") { // the page's own
+			body = `{"order":` + body + `}`
+		}
+		if w.Code != http.StatusOK || w.Body.String() != body || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("GET %s = %d %s", path, w.Code, w.Body)
+		}
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("GET %s asked (-want +got):\n%s", path, diff)
+		}
+	}
+	fail = fmt.Errorf("%w: order 7", orderstate.ErrUnknownOrder)
+	if w := get(t, s, "/api/orders/acme.myshopify.com/7"); w.Code != http.StatusNotFound {
+		t.Errorf("an unknown order: %d %s", w.Code, w.Body)
+	}
+	if w := get(t, s, "/api/v1/order?shop=acme.myshopify.com&id=7"); w.Code != http.StatusOK || w.Body.String() != `{"order":null}` {
+		t.Errorf("an unknown order, for the page: %d %s", w.Code, w.Body)
+	}
+	if w := get(t, s, "/api/orders/acme.myshopify.com/7?at=noon"); w.Code != http.StatusBadRequest {
+		t.Errorf("a bad time: %d %s", w.Code, w.Body)
+	}
+	bare, _ := newServer(t, &fake{}, nil)
+	if w := get(t, bare, "/api/orders/acme.myshopify.com/7"); w.Code != http.StatusNotFound {
+		t.Errorf("without orders: %d %s", w.Code, w.Body)
+	}
+	asks, _ := newServer(t, &fake{}, func(c *console.Config, _ *console.Deps) { c.Auth, c.Password = "on", "hush" })
+	if w := get(t, asks, "/api/orders/acme.myshopify.com/7"); w.Code != http.StatusUnauthorized {
+		t.Errorf("without a password: %d %s", w.Code, w.Body)
 	}
 }
 
@@ -155,7 +203,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	if counts["ok"] != 1 || counts["bad_request"] != 1 || counts["forbidden"] != 1 || counts["internal"] != 0 || len(counts) != 11 {
 		t.Errorf("millrace_console_requests_total = %v, want one ok, one bad_request, one forbidden, and zeros", counts)
 	}
-	if questions != 12 {
+	if questions != 13 {
 		t.Errorf("millrace_console_question_seconds has %d series, want one per question", questions)
 	}
 }

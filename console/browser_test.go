@@ -173,7 +173,7 @@ func serve(t *testing.T, db *database.DB, services console.Services) string {
 	cfg := console.DefaultConfig()
 	cfg.Listen, cfg.Query = "127.0.0.1:0", query
 	s, err := console.New(cfg, console.Deps{
-		Reports: questions, Services: services, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry(), Version: "test",
+		Reports: questions, Services: services, Orders: someOrder, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry(), Version: "test",
 	})
 	if err != nil {
 		t.Fatalf("New() error: %v", err)

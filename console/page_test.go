@@ -12,6 +12,7 @@ import (
 	"millrace/console"
 	"millrace/consumers/analytics/database"
 	"millrace/consumers/analytics/database/databasetest"
+	"millrace/consumers/orderstate"
 	"millrace/deploy/embedded/enginetest"
 )
 
@@ -40,6 +41,13 @@ func someServices(context.Context) ([]console.Service, error) {
 		{Name: "analytics", Group: "millrace-analytics", State: "Stable", Members: 1, LagRecords: &n, LagSeconds: &lag, DeadLetters: &none, Retries: &none},
 		{Name: "inventory", Group: "millrace-inventory", State: "Stable", Members: 2, LagRecords: &none, LagSeconds: new(float64), DeadLetters: &dead, Retries: &n},
 	}, nil
+}
+
+// someOrder is what the event store says of any order.
+func someOrder(_ context.Context, shop, orderID string, _ time.Time) (orderstate.View, error) {
+	return orderstate.View{Shop: shop, OrderID: orderID, Provisional: []string{"erp: syncing"}, Timeline: []orderstate.Line{
+		{At: time.Now(), By: "inventory", Text: "reserved 1 × MUG"}, {At: time.Now(), By: "erp", Text: "erp: syncing, provisional", Reason: "the ERP does not answer"},
+	}}, nil
 }
 
 // loaded is true once no panel of the page is loading.
@@ -104,6 +112,14 @@ func TestThePageInABrowser(t *testing.T) {
 		for _, want := range []string{"Order #1000", "€20.50", "Order created", "Order paid", "inventory", "stock API: 503", "failed, tries again", "reserved 1 MUG", "attempt 2"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the story has no %q:\n%s", want, text)
+			}
+		}
+		b.until(`document.querySelector('.decisions summary')`)
+		b.do(chromedp.Click(`.decisions summary`))
+		decisions := eval[string](b, `document.querySelector('.decisions').innerText`)
+		for _, want := range []string{"erp: syncing", "What happened, and why (2)", "reserved 1 × MUG", "because: the ERP does not answer"} {
+			if !strings.Contains(decisions, want) {
+				t.Errorf("what happened to the order has no %q:\n%s", want, decisions)
 			}
 		}
 		b.picture("story-light")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"millrace/consumers/analytics/reports"
+	"millrace/consumers/orderstate"
 )
 
 // Codes of the API's errors: for machines, and stable.
@@ -44,7 +45,7 @@ func classify(err error) (status int, code, message string) {
 	switch {
 	case errors.Is(err, reports.ErrBadRequest), errors.Is(err, errBadParameter):
 		return http.StatusBadRequest, codeBadRequest, err.Error()
-	case errors.Is(err, reports.ErrNotFound):
+	case errors.Is(err, reports.ErrNotFound), errors.Is(err, orderstate.ErrUnknownOrder):
 		return http.StatusNotFound, codeNotFound, err.Error()
 	case errors.Is(err, reports.ErrTooMuch):
 		return http.StatusUnprocessableEntity, codeTooMuch, "This takes more of ClickHouse than is allowed. Choose a shorter time range or one shop."

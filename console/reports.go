@@ -5,7 +5,12 @@ import (
 	"time"
 
 	"millrace/consumers/analytics/reports"
+	"millrace/consumers/orderstate"
 )
+
+// Orders returns what the event store says of an order: all of it, or what was known at a time that is not zero. Its errors are those of
+// package reports, and orderstate.ErrUnknownOrder. It is called from many goroutines.
+type Orders func(ctx context.Context, shop, orderID string, at time.Time) (orderstate.View, error)
 
 // Reports are the questions that the page asks; *reports.Reports answers them. Every method honours its context and is called
 // from many goroutines. A shop is exact, and empty for all shops. Errors are those of package reports.

@@ -37,6 +37,7 @@ const (
 type Deps struct {
 	Reports    Reports               // required
 	Services   Services              // optional: without it the page has no services
+	Orders     Orders                // optional: without it nothing is known of orders' own events
 	Logger     *slog.Logger          // required
 	Registerer prometheus.Registerer // required
 	Listener   net.Listener          // optional; else Config.Listen is opened by Run. Run closes it.
@@ -113,6 +114,8 @@ func (s *Server) routes() http.Handler {
 	for name, ask := range s.questions() {
 		api.GET("/"+name, s.serve(name, ask))
 	}
+	// The address that other programs use.
+	r.GET("/api/orders/:shop/:id", func(c *gin.Context) { c.Header("Cache-Control", "no-store") }, s.serve("order", s.order))
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.NoRoute(func(c *gin.Context) {
 		if len(c.Request.URL.Path) >= 5 && c.Request.URL.Path[:5] == "/api/" {

@@ -2,11 +2,13 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -135,16 +137,21 @@ func isOrderEventName(s string) bool {
 	return true
 }
 
-// orderEventObject is the JSON object of a record's value.
-type orderEventObject struct {
-	V       int             `json:"v"`
-	Type    string          `json:"type"`
-	OrderID string          `json:"order_id"`
-	At      time.Time       `json:"at"`
-	By      string          `json:"by"`
-	Cause   string          `json:"cause"`
-	Reason  string          `json:"reason,omitempty"`
-	Data    json.RawMessage `json:"data"`
+// orderEventHead is the JSON object of a record's value, without its data.
+type orderEventHead struct {
+	V       uint32    `json:"v"`
+	Type    string    `json:"type"`
+	OrderID string    `json:"order_id"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"`
+	Cause   string    `json:"cause"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// orderEventObject is the whole object: its data as text, or in a pointer to the type that they are known to have.
+type orderEventObject[T any] struct {
+	orderEventHead
+	Data T `json:"data"`
 }
 
 // OrderEventFields returns the fields of the JSON object, in their order. The table in README.md is made from it.
@@ -168,13 +175,8 @@ func EncodeOrderEvent(e *OrderEvent) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: there is no type %s", ErrNotOrderEvent, e.Type())
 	}
-	data, err := marshal(e.Data)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrNotOrderEvent, t.Name, err)
-	}
-	return marshal(orderEventObject{
-		V: t.Version, Type: t.Name, OrderID: e.OrderID, At: e.At, By: e.By, Cause: e.Cause, Reason: e.Reason, Data: data,
-	})
+	head := orderEventHead{V: t.Version, Type: t.Name, OrderID: e.OrderID, At: e.At, By: e.By, Cause: e.Cause, Reason: e.Reason}
+	return marshal(orderEventObject[any]{head, e.Data})
 }
 
 // marshal writes JSON with < > & as they are: reasons and tracking addresses are read by people.
@@ -191,33 +193,71 @@ func marshal(v any) ([]byte, error) {
 // DecodeOrderEvent reads a record of OrderEventsTopic, whose metadata is e, with data of older versions brought up to date. Fields that it
 // does not know are passed over. The errors wrap ErrNotOrderEvent or ErrNewerOrderEvent.
 func DecodeOrderEvent(e *Event, value []byte) (OrderEvent, error) {
+	name, _ := OrderEventType(e.Topic)
+	if t, ok := orderEventIndex()[name]; ok && isOfVersion(value, t.Version) {
+		// As this program writes it, so one pass over the text will do.
+		data := t.New()
+		w := orderEventObject[any]{Data: data}
+		out, err := parseOrderEvent(e, value, &w, &w.orderEventHead)
+		if err != nil || w.Data == nil || w.V != t.Version {
+			return OrderEvent{}, cmp.Or(err, fmt.Errorf("%w: data of %s are missing", ErrNotOrderEvent, name))
+		}
+		out.Data = data
+		return out, nil
+	}
+	var w orderEventObject[json.RawMessage]
+	out, err := parseOrderEvent(e, value, &w, &w.orderEventHead)
+	if err != nil {
+		return OrderEvent{}, err
+	}
+	if out.Data, err = decodeOrderEventData(w.Type, w.V, w.Data); err != nil {
+		return OrderEvent{}, err
+	}
+	return out, nil
+}
+
+// isOfVersion tells, from how it begins, that a value is of a version and has data. Other programs may order the fields as they like.
+func isOfVersion(value []byte, version uint32) bool {
+	rest, ok := bytes.CutPrefix(value, []byte(`{"v":`))
+	n := 0
+	for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+		n++
+	}
+	v, err := strconv.ParseUint(string(rest[:n]), 10, 32)
+	return ok && err == nil && uint32(v) == version && bytes.Contains(rest, []byte(`"data":{`))
+}
+
+// ParseOrderEvent reads what an event says of itself, without its data, and the version of these: of any type and version, also of a newer
+// program's. The error wraps ErrNotOrderEvent.
+func ParseOrderEvent(e *Event, value []byte) (out OrderEvent, version uint32, err error) {
+	var w orderEventHead
+	out, err = parseOrderEvent(e, value, &w, &w)
+	return out, w.V, err
+}
+
+// parseOrderEvent reads a value into object, of which head is a part.
+func parseOrderEvent(e *Event, value []byte, object any, head *orderEventHead) (OrderEvent, error) {
 	name, ok := OrderEventType(e.Topic)
 	if !ok {
 		return OrderEvent{}, fmt.Errorf("%w: its topic is %q", ErrNotOrderEvent, e.Topic)
 	}
-	var w orderEventObject
-	if err := json.Unmarshal(value, &w); err != nil {
+	if err := json.Unmarshal(value, object); err != nil {
 		return OrderEvent{}, fmt.Errorf("%w: %w", ErrNotOrderEvent, err)
 	}
 	switch {
-	case w.Type != name:
-		return OrderEvent{}, fmt.Errorf("%w: its type is %q in the headers and %q in the value", ErrNotOrderEvent, name, w.Type)
-	case e.Subject != orderSubjectPrefix+w.OrderID || w.OrderID == "":
-		return OrderEvent{}, fmt.Errorf("%w: its subject is %q and its order %q", ErrNotOrderEvent, e.Subject, w.OrderID)
-	case w.At.IsZero():
+	case head.Type != name:
+		return OrderEvent{}, fmt.Errorf("%w: its type is %q in the headers and %q in the value", ErrNotOrderEvent, name, head.Type)
+	case e.Subject != orderSubjectPrefix+head.OrderID || head.OrderID == "":
+		return OrderEvent{}, fmt.Errorf("%w: its subject is %q and its order %q", ErrNotOrderEvent, e.Subject, head.OrderID)
+	case head.At.IsZero():
 		return OrderEvent{}, fmt.Errorf("%w: at is missing", ErrNotOrderEvent)
 	}
-	data, err := decodeOrderEventData(w.Type, w.V, w.Data)
-	if err != nil {
-		return OrderEvent{}, err
-	}
 	return OrderEvent{
-		ID: e.ID, Shop: e.Shop, OrderID: w.OrderID, At: w.At.UTC(), Known: e.Received, By: w.By, Cause: w.Cause, Reason: w.Reason,
-		Trace: e.TraceParent, Data: data,
+		ID: e.ID, Shop: e.Shop, OrderID: head.OrderID, At: head.At.UTC(), Known: e.Received, By: head.By, Cause: head.Cause, Reason: head.Reason, Trace: e.TraceParent,
 	}, nil
 }
 
-func decodeOrderEventData(name string, version int, raw json.RawMessage) (OrderEventData, error) {
+func decodeOrderEventData(name string, version uint32, raw json.RawMessage) (OrderEventData, error) {
 	t, ok := orderEventIndex()[name]
 	switch {
 	case !ok:

@@ -10,7 +10,7 @@ import (
 // OrderEventSpec is one type of event in the event store.
 type OrderEventSpec struct {
 	Name    string
-	Version int    // of its data, as this program writes it
+	Version uint32 // of its data, as this program writes it
 	By      string // who tells: the shop, a service, a saga
 	Content string // what it says, for documentation
 	New     func() OrderEventData
@@ -79,7 +79,7 @@ func sagaEventTypes() []OrderEventSpec {
 
 // orderEvent is a type whose data has had as many versions as there are upcasts, and one.
 func orderEvent(by, content string, data func() OrderEventData, upcasts ...upcast) OrderEventSpec {
-	return OrderEventSpec{Name: data().eventType(), Version: len(upcasts) + 1, By: by, Content: content, New: data, upcasts: upcasts}
+	return OrderEventSpec{Name: data().eventType(), Version: uint32(len(upcasts)) + 1, By: by, Content: content, New: data, upcasts: upcasts}
 }
 
 // orderEventIndex finds types by name. It is read-only once it is made.

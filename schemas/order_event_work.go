@@ -200,11 +200,8 @@ func (*SagaCompensated) eventType() string    { return TypeSagaCompensated }
 func (*SagaParked) eventType() string         { return TypeSagaParked }
 func (*SagaAborted) eventType() string        { return TypeSagaAborted }
 
+func (d *Effect) discriminator() string             { return d.Effect }
 func (d *SagaRef) discriminator() string            { return strconv.FormatInt(d.Seq, 10) }
-func (d *FulfillmentStarted) discriminator() string { return d.ShipmentID }
-func (d *ShipmentCancelled) discriminator() string  { return d.ShipmentID }
 func (d *TrackingUpdated) discriminator() string    { return d.ShipmentID + "/" + d.Status }
-func (d *ERPSynced) discriminator() string          { return d.Document }
-func (d *ConfirmationSent) discriminator() string   { return d.Kind }
 func (d *ServiceProvisional) discriminator() string { return d.Service }
 func (d *ServiceSettled) discriminator() string     { return d.Service }

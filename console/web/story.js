@@ -23,8 +23,9 @@ export class StoryView {
     this.head = h('header', { class: 'story-head' });
     this.list = h('ol', { class: 'timeline' });
     this.note = h('div', { class: 'note', hidden: true });
+    this.facts = h('section', { class: 'decisions', hidden: true });
     this.el = h('article', { class: 'story loading', 'aria-busy': 'true' },
-      h('nav', { 'aria-label': 'Back' }, this.back = h('a', { class: 'back', href: '#/' }, '← Overview')), this.head, this.note, this.list);
+      h('nav', { 'aria-label': 'Back' }, this.back = h('a', { class: 'back', href: '#/' }, '← Overview')), this.head, this.note, this.facts, this.list);
   }
 
   destroy() {}
@@ -39,12 +40,32 @@ export class StoryView {
       const answer = await api.get('story', { shop: story.shop, kind: story.kind, id: story.id === '-' ? '' : story.id }, signal);
       if (signal.aborted) return [];
       this.show(answer);
+      if (story.kind === 'order') await this.told(story, signal);
       return [];
     } catch (err) {
       if (signal.aborted) return [];
       this.failed(err);
       return [err];
     }
+  }
+
+  /** told adds what the event store says of the order: what is not final, and who did what, and why. Without it the story is complete. */
+  async told(story, signal) {
+    let order;
+    try {
+      ({ order } = await api.get('order', { shop: story.shop, id: story.id }, signal));
+    } catch {
+      return;
+    }
+    if (signal.aborted) return;
+    this.facts.hidden = !order;
+    if (!order) return;
+    put(this.facts, JSON.stringify([order.provisional, order.timeline]), () => [
+      (order.provisional ?? []).map((p) => h('span', { class: 'chip warn', title: 'Not final' }, p)),
+      h('details', {}, h('summary', {}, `What happened, and why (${f.count(order.timeline.length)})`),
+        h('ul', { class: 'activity', 'aria-label': 'What happened, and why' }, order.timeline.map((l) => h('li', {}, h('strong', {}, l.by),
+          h('span', { class: 'say' }, l.text), l.reason ? h('span', { class: 'say' }, `because: ${l.reason}`) : null,
+          l.note ? h('span', { class: 'chip idle' }, l.note) : null, h('small', {}, h('time', { datetime: l.at, title: f.absolute(l.at) }, f.exact(l.at)))))))]);
   }
 
   failed(err) {

@@ -1,5 +1,6 @@
 // Package analytics moves every event from Kafka into ClickHouse: the table events holds each record with its metadata,
-// its body byte for byte and some typed fields, and feeds the read models; the table activity holds what services did with events.
+// its body byte for byte and some typed fields, and feeds the read models; the table activity holds what services did with events,
+// and order_events is a copy of the event store of orders.
 //
 // Guarantees:
 //

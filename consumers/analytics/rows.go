@@ -48,7 +48,10 @@ func sources() []source {
 	for _, d := range schemas.Domains() {
 		out = append(out, source{d.KafkaTopic(), func(n int) rowBlock { return newBlock(n) }})
 	}
-	return append(out, source{schemas.ActivityTopic, func(n int) rowBlock { return newActivityBlock(n) }})
+	return append(out,
+		source{schemas.ActivityTopic, func(n int) rowBlock { return newActivityBlock(n) }},
+		source{schemas.OrderEventsTopic, func(n int) rowBlock { return newOrderEventBlock(n) }},
+	)
 }
 
 // Topics returns the Kafka topics that a Sink reads; each has a dead-letter topic of its group.

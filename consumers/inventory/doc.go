@@ -23,6 +23,9 @@
 //   - An event that comes before the order itself is remembered in the order's state until the order comes, or waits for it
 //     (group.NotReady), by setting. An order that the stock system does not know is waited for in both cases.
 //
+// What it has done for an order it tells the event store (InventoryReserved, InventoryReleased), with its idempotency key as the effect's
+// name, in the commit that settles the event.
+//
 // What it is not: a ledger of stock. It does not count what is there, and says nothing to the shop. An order that was created
 // before the service first ran is not known to it: the later events of such an order are remembered and do nothing, or, when they
 // wait, end as dead letters.

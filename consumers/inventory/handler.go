@@ -12,6 +12,7 @@ import (
 	"millrace/consumers/internal/pause"
 
 	"millrace/consumers/group"
+	"millrace/consumers/group/orderevent"
 	"millrace/consumers/group/outgoing"
 	"millrace/schemas"
 )
@@ -50,7 +51,7 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 	if err != nil {
 		return group.Permanent(err)
 	}
-	w := &work{handler: h, event: e, state: &s, note: u.Note}
+	w := &work{handler: h, event: e, state: &s, note: u.Note, tell: func(d schemas.OrderEventData) error { return orderevent.Emit(u, e, Name, "", d) }}
 	if read == nil {
 		err = w.create(ctx)
 	} else {
@@ -102,8 +103,9 @@ type work struct {
 	*handler
 	event *group.Event
 	state *state
-	note  func(text string) // for the order's story
-	keep  bool              // the state is to be kept although the verdict is Skip
+	note  func(text string)                  // for the order's story
+	tell  func(schemas.OrderEventData) error // the event store
+	keep  bool                               // the state is to be kept although the verdict is Skip
 }
 
 // skip ends the work with the state kept.
@@ -144,6 +146,9 @@ func (w *work) create(ctx context.Context) error {
 	}
 	w.reserved.Inc()
 	w.note("reserved " + goods(r.Lines))
+	if err := w.tell(&schemas.InventoryReserved{Effect: schemas.Effect{Effect: key}, Lines: stockLines(r.Lines)}); err != nil {
+		return err
+	}
 	w.state.Known, w.state.Lines = true, lines
 	remembered := w.state.Early
 	w.state.Early = nil
@@ -223,11 +228,21 @@ func (w *work) release(ctx context.Context, key string, order schemas.ID, reason
 	if errors.Is(err, ErrUnknownReservation) {
 		return w.notReady(err)
 	}
-	if err == nil {
-		done.Inc()
-		w.note("released " + goods(lines) + ", " + reason)
+	if err != nil {
+		return err
 	}
-	return err
+	done.Inc()
+	w.note("released " + goods(lines) + ", " + reason)
+	return w.tell(&schemas.InventoryReleased{Effect: schemas.Effect{Effect: key}, Lines: stockLines(lines)})
+}
+
+// stockLines are lines in the words of the event store.
+func stockLines(lines []Line) []schemas.StockLine {
+	var out []schemas.StockLine
+	for _, l := range lines {
+		out = append(out, schemas.StockLine(l))
+	}
+	return out
 }
 
 // notedLines bounds what a note lists.

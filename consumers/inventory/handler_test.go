@@ -12,6 +12,7 @@ import (
 	"millrace/consumers/group"
 	"millrace/consumers/group/grouptest"
 	"millrace/consumers/group/outgoing"
+	"millrace/schemas"
 )
 
 func TestAnOrderReservesItsGoodsOnce(t *testing.T) {
@@ -45,6 +46,42 @@ func TestAnOrdersStorySaysWhatWasReservedAndReleased(t *testing.T) {
 	}
 	if got := goods(nil); got != "everything" {
 		t.Errorf("all lines: %s", got)
+	}
+}
+
+func TestWhatIsDoneIsToldToTheEventStoreByTheNameOfItsEffect(t *testing.T) {
+	b := setup(t, remember)
+	b.Topics = Emits()
+	b.on("refunds/create", refunded(9, 11, 1, "return"))
+	b.on("orders/create", created) // brings the reservation and the remembered refund
+	b.on("orders/create", created)
+	b.on("orders/cancelled", cancelled(shipped2))
+	var got []string
+	for _, r := range b.Emitted {
+		meta, err := schemas.ParseHeaders(r.Headers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fact, err := schemas.DecodeOrderEvent(&meta, r.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []schemas.StockLine
+		switch d := fact.Data.(type) {
+		case *schemas.InventoryReserved:
+			lines = d.Lines
+		case *schemas.InventoryReleased:
+			lines = d.Lines
+		}
+		got = append(got, fmt.Sprintf("%s %v", fact.ID, lines))
+	}
+	want := []string{
+		"w-1/inventory/InventoryReserved/reserve:acme.myshopify.com:1 [{111 A 3} {112  2}]",
+		"w-1/inventory/InventoryReleased/release:acme.myshopify.com:9 [{111 A 1}]",
+		"w-1/inventory/InventoryReleased/release:acme.myshopify.com:1:cancelled [{111 A 1} {112  2}]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("events\n%q, want\n%q", got, want)
 	}
 }
 

@@ -31,6 +31,9 @@ type Deps struct {
 // Topics are the Kafka topics that the service reads.
 func Topics() []string { return []string{schemas.DomainOrders.KafkaTopic()} }
 
+// Emits are the topics that the service writes to: what it did for an order is an event of the order.
+func Emits() []string { return []string{schemas.OrderEventsTopic} }
+
 // Service builds the service. It connects to nothing; the error tells which setting is at fault.
 func Service(cfg Config, d Deps) (group.Service, error) {
 	if err := cfg.Validate(); err != nil {
@@ -62,7 +65,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		}),
 	}
 	return group.Service{
-		Name: Name, Topics: Topics(), Handler: h, State: true, Gate: call,
+		Name: Name, Topics: Topics(), Handler: h, Emits: Emits(), State: true, Gate: call,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs}, // no UpdatedAt: see the package comment
 	}, nil
 }

@@ -11,6 +11,8 @@
 //     no other order.
 //   - Nothing personal is kept: the state has the ids of what was mailed, and errors do not have the address.
 //
+// A mail about an order is told to the event store as well (ConfirmationSent), without its address.
+//
 // What it cannot promise: that a mail is sent exactly once. SMTP has no way to ask what became of a mail whose acknowledgement was
 // lost, and after a crash between the acknowledgement and the commit the mail is sent again. Such a repeat has the same Message-ID
 // and the same header X-Millrace-Event (<shop>/<order_confirmation|shipping_confirmation>/<id of the order or fulfilment>), by

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/mail"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
 	"millrace/consumers/group"
+	"millrace/consumers/group/orderevent"
 	"millrace/consumers/group/outgoing"
 	"millrace/schemas"
 )
@@ -79,6 +81,12 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 	}
 	n.sent.Inc()
 	u.Note(n.done)
+	if strings.HasPrefix(e.Subject, "order/") { // a shipment may name no order
+		sent := &schemas.ConfirmationSent{Effect: schemas.Effect{Effect: e.Shop + "/" + key}, Kind: n.kind}
+		if err := orderevent.Emit(u, e, Name, "", sent); err != nil {
+			return err
+		}
+	}
 	return u.State().Set(done.with(key))
 }
 

@@ -176,6 +176,34 @@ func TestAFailedMailIsNotTakenForSent(t *testing.T) {
 	}
 }
 
+func TestAMailIsToldToTheEventStoreWithoutItsAddress(t *testing.T) {
+	s := newService(t, DefaultConfig(), &outbox{})
+	u := &grouptest.Unit{Topics: s.Emits}
+	e := event("orders/create", file(t, "order.json"))
+	e.Subject = "order/820982911946154508"
+	for range 2 { // the second time it has been sent
+		u.Handle(t.Context(), s.Handler, e)
+	}
+	if len(u.Emitted) != 1 {
+		t.Fatalf("%d records, want one", len(u.Emitted))
+	}
+	meta, err := schemas.ParseHeaders(u.Emitted[0].Headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fact, err := schemas.DecodeOrderEvent(&meta, u.Emitted[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, ok := fact.Data.(*schemas.ConfirmationSent)
+	if !ok || sent.Kind != kindOrder || !strings.HasPrefix(sent.Effect.Effect, "acme.myshopify.com/order_confirmation/") || fact.By != Name {
+		t.Errorf("event %+v of %+v", fact, fact.Data)
+	}
+	if strings.Contains(string(u.Emitted[0].Value), "@") {
+		t.Errorf("the event has an address: %s", u.Emitted[0].Value)
+	}
+}
+
 func TestAStateThatCannotBeReadIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	box := &outbox{}

@@ -30,6 +30,9 @@ type Deps struct {
 // Topics are the Kafka topics that the service reads.
 func Topics() []string { return []string{schemas.DomainOrders.KafkaTopic()} }
 
+// Emits are the topics that the service writes to: a mail about an order is an event of the order.
+func Emits() []string { return []string{schemas.OrderEventsTopic} }
+
 // Service builds the service. It connects to nothing; the error tells which setting, file or template is at fault.
 func Service(cfg Config, d Deps) (group.Service, error) {
 	if err := cfg.Validate(); err != nil {
@@ -58,7 +61,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		loginLog: &rate.Sometimes{Interval: time.Minute},
 	}
 	return group.Service{
-		Name: Name, Topics: Topics(), Handler: h, State: true, Gate: call,
+		Name: Name, Topics: Topics(), Handler: h, Emits: Emits(), State: true, Gate: call,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs},
 	}, nil
 }

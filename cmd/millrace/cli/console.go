@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"millrace/consumers/analytics/database"
 	"millrace/consumers/analytics/reports"
 	"millrace/consumers/group/status"
+	"millrace/consumers/orderstate"
 	"millrace/schemas"
 )
 
@@ -78,6 +80,13 @@ func (s *service) console(db *database.DB, simulated float64) (page, error) {
 	}
 	server, err := console.New(s.cfg.Console, console.Deps{
 		Reports: questions, Services: func(ctx context.Context) ([]console.Service, error) { return standing(ctx, groups) },
+		Orders: func(ctx context.Context, shop, orderID string, at time.Time) (orderstate.View, error) {
+			h, err := orderstate.Tell(ctx, copied{questions}, shop, orderID, at)
+			if err != nil {
+				return orderstate.View{}, err
+			}
+			return h.View(), nil
+		},
 		Logger: s.log, Registerer: s.registry, Listener: s.listeners.console, Version: s.build.Version, Simulated: simulated,
 	})
 	if err != nil {

@@ -33,10 +33,12 @@ type table struct {
 }
 
 func newTable(out io.Writer, columns ...string) *table {
-	t := &table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
+	t := &table{w: newTabs(out)}
 	fmt.Fprintln(t.w, strings.Join(columns, "\t"))
 	return t
 }
+
+func newTabs(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
 func (t *table) row(cells ...string) error {
 	for i, c := range cells {

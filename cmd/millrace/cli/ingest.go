@@ -73,9 +73,9 @@ func (a *app) consumeAnalytics() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analytics",
 		Short: "Bring every event from Kafka into ClickHouse",
-		Long: "Read all domain topics, and what the services did, as one consumer group and insert every record into ClickHouse. Offsets\n" +
-			"are committed after the insert; while ClickHouse is away it waits and nothing is skipped. The tables must be up to date: see\n" +
-			"`millrace clickhouse migrate`. Run as many as you like: they share the partitions.",
+		Long: "Read all domain topics, what the services did, and the event store of orders as one consumer group, and insert every\n" +
+			"record into ClickHouse. Offsets are committed after the insert; while ClickHouse is away it waits and nothing is skipped.\n" +
+			"The tables must be up to date: see `millrace clickhouse migrate`. Run as many as you like: they share the partitions.",
 		Example: "  millrace consume analytics --config millrace.yaml\n" +
 			"  millrace consume analytics --kafka-brokers k1:9092 --clickhouse-url http://ch1:8123 --admin-listen 127.0.0.1:9465",
 		Args: cobra.NoArgs,

@@ -89,7 +89,7 @@ func builtinServices() []keyedService {
 			example: "  millrace consume inventory --config millrace.yaml\n" +
 				"  millrace consume inventory --kafka-brokers k1:9092 --inventory-stock-url https://stock.internal \\\n" +
 				"    --inventory-stock-token-file /run/secrets/stock",
-			topics: always(inventory.Topics()), state: true,
+			topics: always(inventory.Topics()), emits: inventory.Emits(), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Inventory.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return inventory.Service(s.cfg.Inventory, inventory.Deps{Logger: s.log, Registerer: s.registry})
@@ -104,7 +104,7 @@ func builtinServices() []keyedService {
 			example: "  millrace consume notifications --config millrace.yaml\n" +
 				"  millrace consume notifications --kafka-brokers k1:9092 --notifications-smtp-address mail:587 \\\n" +
 				"    --notifications-smtp-tls starttls --notifications-from-address 'orders@shop.example'",
-			topics: always(notifications.Topics()), state: true,
+			topics: always(notifications.Topics()), emits: notifications.Emits(), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Notifications.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return notifications.Service(s.cfg.Notifications, notifications.Deps{Logger: s.log, Registerer: s.registry})
@@ -244,11 +244,6 @@ func allTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := schemas.OrderEventsTopics(cfg.Topics)
-	if err != nil {
-		return nil, err
-	}
-	wanted = append(wanted, store...)
 	for _, k := range keyedServices() {
 		own, err := groupTopics(cfg, k)
 		if err != nil {
@@ -272,8 +267,12 @@ func analyticsTopics(cfg config.Config) ([]schemas.TopicSpec, error) {
 	if err != nil {
 		return nil, err
 	}
+	store, err := schemas.OrderEventsTopics(cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
 	letters, err := schemas.DeadLetterTopics(cfg.Analytics.Group, analytics.Topics(), cfg.Topics)
-	return slices.Concat(domains, activity, letters), err
+	return slices.Concat(domains, activity, store, letters), err
 }
 
 // serviceTopics are those that one service reads or writes.

@@ -17,7 +17,7 @@ import (
 var ErrWouldDouble = errors.New("a repeated insert would double rows")
 
 // writtenTables are the tables that the sink inserts into.
-func writtenTables() []string { return []string{"events", "activity"} }
+func writtenTables() []string { return []string{"events", "activity", "order_events"} }
 
 // CheckWindows returns nil when every table that an insert of the sink reaches can drop a repeat of it: the tables it writes, and the
 // targets of all materialized views that read them, directly or from the target of another view, in any database, whoever made

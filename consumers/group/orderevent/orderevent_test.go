@@ -45,7 +45,7 @@ func TestWhatIsEmittedIsReadAgain(t *testing.T) {
 		got, err := orderevent.Decode(read)
 		now := time.Now().UTC()
 		want := schemas.OrderEvent{
-			ID: "w1/inventory/InventoryReserved", Shop: "acme.myshopify.com", OrderID: "7", At: now, Known: now,
+			ID: "w1/inventory/InventoryReserved/reserve:acme.myshopify.com:7", Shop: "acme.myshopify.com", OrderID: "7", At: now, Known: now,
 			By: "inventory", Cause: "w1", Reason: "the order came", Data: data,
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -42,7 +42,11 @@ func makeTopics(ctx context.Context, o *Options, seeds []string) error {
 	if err != nil {
 		return err
 	}
-	letters, err := schemas.GroupTopics(groupID, append(eventTopics(), schemas.ActivityTopic), false, options)
+	store, err := schemas.OrderEventsTopics(options)
+	if err != nil {
+		return err
+	}
+	letters, err := schemas.GroupTopics(groupID, append(eventTopics(), schemas.ActivityTopic, schemas.OrderEventsTopic), false, options)
 	if err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ func makeTopics(ctx context.Context, o *Options, seeds []string) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	plan, err := topicplan.Make(ctx, client, slices.Concat(wanted, activity, letters))
+	plan, err := topicplan.Make(ctx, client, slices.Concat(wanted, activity, store, letters))
 	if err != nil {
 		return fmt.Errorf("compare topics: %w", err)
 	}
