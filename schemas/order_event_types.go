@@ -74,6 +74,9 @@ func sagaEventTypes() []OrderEventSpec {
 		orderEvent(by, "all that was done is undone", func() OrderEventData { return new(SagaCompensated) }),
 		orderEvent(by, "a compensation failed for good: a person has to look", func() OrderEventData { return new(SagaParked) }),
 		orderEvent(by, "a person has ended it", func() OrderEventData { return new(SagaAborted) }),
+		orderEvent(by, "the customer is to be told", func() OrderEventData { return new(ConfirmationRequested) }),
+		orderEvent("a person", "what waits or is parked is to be tried now", func() OrderEventData { return new(SagaRetryRequested) }),
+		orderEvent("a person", "the run is to end", func() OrderEventData { return new(SagaAbortRequested) }),
 	}
 }
 

@@ -29,6 +29,10 @@ const (
 	TypeSagaCompensated  = "SagaCompensated"
 	TypeSagaParked       = "SagaParked"
 	TypeSagaAborted      = "SagaAborted"
+
+	TypeConfirmationRequested = "ConfirmationRequested"
+	TypeSagaRetryRequested    = "SagaRetryRequested"
+	TypeSagaAbortRequested    = "SagaAbortRequested"
 )
 
 // Effect is what every event about something that was done at a partner begins with: the Idempotency-Key of the request. It names the
@@ -134,21 +138,24 @@ type (
 	// SagaStarted says that an order is led through the steps.
 	SagaStarted struct {
 		SagaRef
-		Steps []string `json:"steps"`
+		Version int64    `json:"version,omitempty"` // of the definition
+		Steps   []string `json:"steps"`
 	}
 	// StepRequested says that a step, or its compensation, is to be done next.
 	StepRequested struct {
 		SagaStep
-		Attempt  int       `json:"attempt,omitempty"`
-		Deadline time.Time `json:"deadline,omitzero"`
+		Attempt   int       `json:"attempt,omitempty"`
+		NotBefore time.Time `json:"not_before,omitzero"` // it is a repeat, and waits until then
+		Deadline  time.Time `json:"deadline,omitzero"`   // from then on a failure is final
 	}
 	// StepCompleted says that it is done.
 	StepCompleted struct{ SagaStep }
 	// StepFailed says that it could not be done.
 	StepFailed struct {
 		SagaStep
-		Class string `json:"class"` // permanent, timeout …
-		Error string `json:"error,omitempty"`
+		Class   string `json:"class"`             // permanent, timeout, exhausted; transient: it is tried again
+		Attempt int    `json:"attempt,omitempty"` // the one that failed
+		Error   string `json:"error,omitempty"`
 	}
 	// SagaCompensating says that from here on what was done is undone.
 	SagaCompensating struct{ SagaRef }
@@ -157,10 +164,29 @@ type (
 	// SagaCompensated says that all that was done is undone.
 	SagaCompensated struct{ SagaRef }
 	// SagaParked says that a compensation failed for good; a person has to look.
-	SagaParked struct{ SagaRef }
+	SagaParked struct {
+		SagaRef
+		Step string `json:"step,omitempty"` // what could not be undone
+	}
 	// SagaAborted says that a person has ended it.
 	SagaAborted struct{ SagaRef }
+	// SagaRetryRequested says that a person wants what waits, or is parked, to be tried now.
+	SagaRetryRequested struct{ SagaRequest }
+	// SagaAbortRequested says that a person wants the run to end: it is undone, or, when its undoing is parked, left as it is.
+	SagaAbortRequested struct{ SagaRequest }
 )
+
+// SagaRequest is what a person wants of a run.
+type SagaRequest struct {
+	Saga string `json:"saga"` // name of its definition
+	Who  string `json:"who"`
+}
+
+// ConfirmationRequested says that it is time to tell the customer that the order is on its way. Whoever mails acts on it.
+type ConfirmationRequested struct {
+	Effect
+	Kind string `json:"kind"` // as in ConfirmationSent
+}
 
 // PaymentProcessed says that the payment gateway has taken the money.
 type PaymentProcessed struct {
@@ -199,6 +225,10 @@ func (*SagaCompleted) eventType() string      { return TypeSagaCompleted }
 func (*SagaCompensated) eventType() string    { return TypeSagaCompensated }
 func (*SagaParked) eventType() string         { return TypeSagaParked }
 func (*SagaAborted) eventType() string        { return TypeSagaAborted }
+
+func (*ConfirmationRequested) eventType() string { return TypeConfirmationRequested }
+func (*SagaRetryRequested) eventType() string    { return TypeSagaRetryRequested }
+func (*SagaAbortRequested) eventType() string    { return TypeSagaAbortRequested }
 
 func (d *Effect) discriminator() string             { return d.Effect }
 func (d *SagaRef) discriminator() string            { return strconv.FormatInt(d.Seq, 10) }

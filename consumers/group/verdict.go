@@ -48,3 +48,20 @@ func Unavailable(after time.Duration, err error) error {
 	}
 	return &verdict.Error{Kind: verdict.Unavailable, After: after, Err: err}
 }
+
+// A handler whose own work is to repeat and to undo, as a saga's is, has to know what an error would mean to the runtime.
+
+// IsPermanent reports whether err is the verdict Permanent.
+func IsPermanent(err error) bool {
+	v := verdict.Of(err)
+	return v != nil && v.Kind == verdict.Permanent
+}
+
+// Wait returns the wait of a verdict that burns no attempt, NotReady or Unavailable; ok is false for any other error.
+func Wait(err error) (after time.Duration, ok bool) {
+	v := verdict.Of(err)
+	if v == nil || v.Kind != verdict.NotReady && v.Kind != verdict.Unavailable {
+		return 0, false
+	}
+	return v.After, true
+}
