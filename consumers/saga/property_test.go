@@ -16,8 +16,8 @@ func TestARunEndsWholeWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLog(t)
 		l.crash = func() bool { return rapid.IntRange(0, 6).Draw(t, "crash") == 0 }
-		mayPark := rapid.IntRange(0, 3).Draw(t, "may park") == 0
-		trouble := rapid.IntRange(0, 100).Draw(t, "trouble") // of hundred calls
+		mayPark := rapid.Bool().Draw(t, "may park")
+		trouble := rapid.SampledFrom([]int{0, 5, 30, 60, 90}).Draw(t, "trouble") // of hundred calls
 		l.fault = func(verb string) fault {
 			if rapid.IntRange(0, 99).Draw(t, "dice") >= trouble {
 				return ok
