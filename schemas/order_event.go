@@ -34,15 +34,18 @@ type OrderEvent struct {
 	OrderID string    // as in the key: order/<OrderID>
 	At      time.Time // when it happened
 	Known   time.Time // when millrace came to know: of what a webhook brought its receipt, of anything else At
-	By      string    // who did it: the name of a service, or ByShop
+	By      string    // who did it: the name of a service, ByShop or ByOperator
 	Cause   string    // ce_id of the event that led to it
 	Reason  string    // why, for people; may be empty
 	Trace   string    // W3C trace context, may be empty
 	Data    OrderEventData
 }
 
-// ByShop is OrderEvent.By of what a webhook told.
-const ByShop = "shop"
+// Values of OrderEvent.By beside the names of services.
+const (
+	ByShop     = "shop"     // a webhook told it
+	ByOperator = "operator" // a person wanted it, with a command
+)
 
 // OrderEventData is what an event says: a pointer to one of the types that OrderEventTypes lists.
 type OrderEventData interface {
@@ -161,7 +164,7 @@ func OrderEventFields() []HeaderSpec {
 		{"type", true, "what happened: `PaymentProcessed`"},
 		{"order_id", true, "id of the order, text"},
 		{"at", true, "when it happened; RFC 3339, UTC"},
-		{"by", true, "who did it: the name of a service, or `shop` for what a webhook told"},
+		{"by", true, "who did it: the name of a service, `shop` for what a webhook told, or `operator` for what a person wanted"},
 		{"cause", true, "`ce_id` of the event that led to it"},
 		{"reason", false, "why, one sentence for people"},
 		{"data", true, "what the type says, below; ids and amounts are text, empty fields are left out"},

@@ -126,7 +126,8 @@ type process struct {
 	dead  bool
 	conns []net.Conn
 	stop  context.CancelFunc
-	done  chan error
+	done  chan struct{}
+	err   error // of its end
 }
 
 func (p *process) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -169,14 +170,21 @@ func (c *cluster) start(w *world, definition func(*Config)) *process {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p := &process{done: make(chan error, 1)}
+	p := &process{done: make(chan struct{})}
 	rt, err := group.New(svc, cfg.Consumer, group.Deps{Kafka: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.Dialer(p.dial)}, Logger: log, Registerer: reg})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	go func() { p.done <- rt.Run(ctx) }()
+	go func() {
+		defer close(p.done)
+		p.err = rt.Run(ctx)
+	}()
+	c.t.Cleanup(func() {
+		p.kill()
+		<-p.done
+	})
 	return p
 }
 
@@ -227,7 +235,6 @@ func TestKilledProcessesLeaveNoOrderHalfDone(t *testing.T) {
 		c.tell(i, created(1))
 	}
 	p := c.start(w, definition)
-	all := []*process{p}
 	deadline := time.After(4 * time.Minute) // as long as a busy machine may take
 	for n := range kills {
 		select {
@@ -241,7 +248,6 @@ func TestKilledProcessesLeaveNoOrderHalfDone(t *testing.T) {
 			c.tell(n, cancelledOrder(2))
 		}
 		p = c.start(w, definition)
-		all = append(all, p)
 	}
 	w.mu.Lock()
 	w.called = nil
@@ -259,10 +265,8 @@ func TestKilledProcessesLeaveNoOrderHalfDone(t *testing.T) {
 		}
 	}
 	p.stop()
-	for i, p := range all {
-		if err := <-p.done; err != nil && i == len(all)-1 {
-			t.Errorf("Run() error: %v", err)
-		}
+	if <-p.done; p.err != nil {
+		t.Errorf("Run() error: %v", p.err)
 	}
 	w.arrive()
 	c.check(w, ends)
