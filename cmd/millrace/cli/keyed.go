@@ -23,6 +23,7 @@ import (
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/consumers/orderstate"
+	"millrace/consumers/saga"
 	"millrace/schemas"
 )
 
@@ -171,6 +172,22 @@ func builtinServices() []keyedService {
 			topics: always(orderstate.TranslateTopics()), emits: orderstate.Emits(), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Translate.Consumer },
 			build:  func(s *service) (consumer.Service, error) { return orderstate.Translate(s.cfg.Translate) },
+		},
+		{
+			name:  saga.Name,
+			short: "Lead orders through steps, all of them or none",
+			long: "Read the events of orders as one consumer group and lead each order through the steps of a definition: reserve stock, charge\n" +
+				"the payment, create the fulfilment, have the confirmation sent. A step that fails for good, and an order that is cancelled,\n" +
+				"is undone in reverse; what cannot be undone waits for a person (`millrace saga list --parked`). Steps are data:\n" +
+				"saga.definition_file. Run as many as you like: they share the partitions.",
+			example: "  millrace consume saga --config millrace.yaml\n" +
+				"  millrace consume saga --kafka-brokers k1:9092 --saga-stock-url https://stock.internal \\\n" +
+				"    --saga-payment-url https://payment.internal --saga-carrier-url https://carrier.internal",
+			topics: always(saga.Topics()), emits: saga.Topics(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.Saga.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return saga.Service(s.cfg.Saga, saga.Deps{Logger: s.log, Registerer: s.registry})
+			},
 		},
 	}
 }

@@ -307,6 +307,7 @@ func TestTheTopicsOfTheServicesFollowTheirGroups(t *testing.T) {
 		"shopify.orders.millrace-inventory.retry", "shopify.orders.millrace-inventory.dlq", "shopify.orders.millrace-inventory.state",
 		"millrace.fulfillment.tasks ", "millrace.fulfillment.tasks.millrace-fulfillment.retry", "shopify.orders.millrace-fulfillment.state",
 		"shopify.orders.millrace-forward.retry", "shopify.orders.millrace-forward.dlq", "shopify.orders.millrace-forward.state",
+		"millrace.order_events ", "millrace.order_events.millrace-saga.retry", "millrace.order_events.millrace-saga.dlq", "millrace.order_events.millrace-saga.state",
 	} {
 		if r.code != cli.ExitOK || !strings.Contains(r.stdout, want) {
 			t.Errorf("topics plan = %d, want %s:\n%s%s", r.code, want, r.stdout, r.stderr)
@@ -413,7 +414,7 @@ func TestDevRunsTheServicesThatItIsTold(t *testing.T) {
 		t.Errorf("repeated effects: %+v", a)
 	}
 	r := program(t.Context(), "dev", "--data", t.TempDir(), "--services", "inventory,mails")
-	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, orderstate, translate, is "mails"`) {
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, orderstate, translate, saga, is "mails"`) {
 		t.Errorf("dev with an unknown service = %d %s, want 2 and the names", r.code, r.stderr)
 	}
 }

@@ -39,6 +39,7 @@ func broken() map[string]string {
 		"own":           "MILLRACE_OWN_CONSUMER_CONCURRENCY=0",
 		"orderstate":    "MILLRACE_ORDERSTATE_CONSUMER_RETRY_JITTER=2",
 		"translate":     "MILLRACE_TRANSLATE_CONSUMER_CONCURRENCY=0",
+		"saga":          "MILLRACE_SAGA_PAYMENT_CALL_CONCURRENCY=0",
 		"ingest":        "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
 		"admin":         "MILLRACE_ADMIN_LISTEN=nowhere",
 		"log":           "MILLRACE_LOG_LEVEL=loud",
