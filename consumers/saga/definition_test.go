@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,22 @@ func TestTheDefinitionBuiltInReadsLikeASentence(t *testing.T) {
 	want(t, "steps", got, "reserve: stock.reserve / stock.release", "charge: payment.charge / payment.refund", "fulfil: carrier.ship / carrier.cancel", "confirm: mail.confirm / ")
 	if d.CompensateFor != 24*time.Hour {
 		t.Errorf("compensate_for %s", d.CompensateFor)
+	}
+}
+
+func TestREADMEShowsTheDefinition(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	for line := range strings.Lines(string(orderDefinition)) {
+		if !strings.HasPrefix(line, "#") {
+			shown.WriteString("    " + line)
+		}
+	}
+	if !strings.Contains(string(readme), "\n\n"+shown.String()+"\n") {
+		t.Errorf("README.md does not show\n%s", &shown)
 	}
 }
 
