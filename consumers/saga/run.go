@@ -247,9 +247,8 @@ func errorText(err error) string {
 	var answer *outgoing.HTTPError
 	text := err.Error()
 	if errors.As(err, &answer) {
-		text = fmt.Sprintf("answer %d %s", answer.Status, answer.Code)
+		text = strings.TrimSpace(fmt.Sprintf("answer %d %s", answer.Status, answer.Code))
 	}
-	text = strings.TrimSpace(text)
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "")
 	}

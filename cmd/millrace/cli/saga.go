@@ -63,8 +63,8 @@ func (a *app) sagaList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the orders whose saga goes on, or waits for a person",
-		Long: "List the orders whose saga is running, being undone, or parked because something could not be undone; the parked ones first, then\n" +
-			"what has been where it is for longest. Read from Kafka as of now, beside the service.",
+		Long: "List the orders whose saga is running, being undone, or parked because something could not be undone; the parked ones\n" +
+			"first, then what has been where it is for longest. Read from Kafka as of now, beside the service.",
 		Example: "  millrace saga list\n" +
 			"  millrace saga list --parked\n" +
 			"  millrace saga list --phase compensated --shop acme --json",
@@ -203,8 +203,8 @@ func (a *app) sagaShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show SHOP ORDER",
 		Short: "Show the saga of an order, step by step",
-		Long: "Show where the saga of an order is, what became of each step, and what comes next. What happened when is in the order's story:\n" +
-			"the console, or the events of the topic " + schemas.OrderEventsTopic + ".",
+		Long: "Show where the saga of an order is, what became of each step, and what comes next. What happened when is in the order's\n" +
+			"story: the console, or the events of the topic " + schemas.OrderEventsTopic + ".",
 		Example: "  millrace saga show acme 820982911946154508\n" +
 			"  millrace saga show acme.myshopify.com 820982911946154508 --json",
 		Args: cobra.ExactArgs(2),
@@ -268,8 +268,8 @@ func (a *app) sagaRetry() *cobra.Command {
 	return a.sagaAsk(&cobra.Command{
 		Use:   "retry [SHOP ORDER]",
 		Short: "Try at once what waits, or could not be undone",
-		Long: "Ask the service to try at once what the saga of an order is at: a step that waits for its next attempt, or the undoing of one\n" +
-			"that had failed for good, when the cause has been removed. With --parked, of all orders that wait for a person.",
+		Long: "Ask the service to try at once what the saga of an order is at: a step that waits for its next attempt, or the undoing\n" +
+			"of one that had failed for good, when the cause has been removed. With --parked, of all orders that wait for a person.",
 		Example: "  millrace saga retry acme 820982911946154508\n" +
 			"  millrace saga retry --parked --yes",
 	}, saga.Retry)
@@ -279,8 +279,8 @@ func (a *app) sagaAbort() *cobra.Command {
 	return a.sagaAsk(&cobra.Command{
 		Use:   "abort SHOP ORDER",
 		Short: "End the saga of an order",
-		Long: "Ask the service to end the saga of an order. One that is running is undone. One that is parked is left as it is, for whoever has\n" +
-			"put things right by hand; its dead letter can be dropped then (`millrace dlq drop`).",
+		Long: "Ask the service to end the saga of an order. One that is running is undone. One that is parked is left as it is, for\n" +
+			"whoever has put things right by hand; its dead letter can be dropped then (`millrace dlq drop`).",
 		Example: "  millrace saga abort acme 820982911946154508",
 	}, saga.Abort)
 }
@@ -288,8 +288,8 @@ func (a *app) sagaAbort() *cobra.Command {
 // sagaAsk completes a command that wants something of runs.
 func (a *app) sagaAsk(cmd *cobra.Command, want saga.Want) *cobra.Command {
 	var parked, yes bool
-	cmd.Long += "\n\nFirst it says what it would do; then it asks, or, where nobody can answer, exits with 2 unless --yes was given. The request is\n" +
-		"an event in " + schemas.OrderEventsTopic + " with your name; the service acts on it when it runs."
+	cmd.Long += "\n\nFirst it says what it would do; then it asks, or, where nobody can answer, exits with 2 unless --yes was given. The\n" +
+		"request is an event in " + schemas.OrderEventsTopic + " with your name; the service acts on it when it runs."
 	cmd.Args = cobra.ExactArgs(2)
 	if want == saga.Retry {
 		cmd.Args = cobra.MatchAll(cobra.MaximumNArgs(2), func(_ *cobra.Command, args []string) error {

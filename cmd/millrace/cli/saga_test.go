@@ -30,7 +30,7 @@ func sagas(t *testing.T) *gaveUp {
 	for _, of := range []struct{ order, state string }{
 		{"1", `{"v":1,"saga":"order","version":1,"phase":"running","seq":2,"since":"2026-11-23T10:00:00Z","steps":[{"name":"reserve"}]}`},
 		{"1", `{"v":1,"saga":"order","version":1,"phase":"running","seq":9,"since":"2026-11-23T10:00:00Z",
-			"steps":[{"name":"reserve","outcome":"done","attempts":1},{"name":"charge","outcome":"requested","attempts":3,"error":"answer 500 "}],
+			"steps":[{"name":"reserve","outcome":"done","attempts":1},{"name":"charge","outcome":"requested","attempts":3,"error":"answer 500"}],
 			"asked":{"seq":9,"step":1,"attempt":3,"not_before":"2026-11-23T10:00:08Z","deadline":"2026-11-23T10:15:00Z"}}`},
 		{"2", `{"v":1,"saga":"order","version":2,"phase":"parked","seq":20,"since":"2026-11-23T11:00:00Z","reason":"cancelled by the shop","problem":"answer 409 shipped",
 			"steps":[{"name":"reserve","outcome":"done","attempts":1},{"name":"charge","outcome":"done","attempts":1,"ref":"ch-1"},{"name":"fulfil","outcome":"done","attempts":1,"error":"answer 409 shipped","ref":"shp-1"}]}`},
