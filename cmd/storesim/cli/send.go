@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/http"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -24,9 +26,15 @@ signs. It stops after --orders, --events or --duration, or on Ctrl-C; without a 
 Failed deliveries (anything but 2xx, or no answer within 5 s) are repeated eight times over four hours,
 --time-scale times faster. After a bound is reached all retries are still made; Ctrl-C only finishes requests in
 flight. The events of one entity (an order, an inventory item …) are sent one after another, different ones
-concurrently; --duplicates and --disorder bend the order on purpose, and the ledger says so.
+concurrently; --duplicates and --disorder bend the order on purpose, and the ledger says so. What --forget chooses is
+never sent: the ledger marks it, and only the stores' Admin API shows it.
 
-The secret may also come from the environment variable STORESIM_SECRET.
+With --admin-listen the stores answer GraphQL queries about orders, fulfilments, refunds and inventory levels as
+Shopify's Admin API does, with its paging and its rate limit, at
+  http://ADDRESS/shops/SHOP.myshopify.com/admin/api/VERSION/graphql.json
+or without /shops/… for whoever asks for the shop as the host.
+
+Secrets may also come from the environment variables STORESIM_SECRET and STORESIM_ADMIN_TOKEN.
 
 ` + exitCodes
 
@@ -38,7 +46,11 @@ const sendExample = `  # 20 events per second from 20 stores until Ctrl-C
     --duplicates 0.05 --disorder 0.05 --time-scale 500 --ledger run.jsonl
 
   # 1000 orders, most of them in a few stores, the same on every run
-  storesim send --url http://127.0.0.1:8080/webhooks --secret hush --orders 1000 --zipf 1.3 --seed 7`
+  storesim send --url http://127.0.0.1:8080/webhooks --secret hush --orders 1000 --zipf 1.3 --seed 7
+
+  # 2% of the webhooks get lost; the stores answer questions until Ctrl-C
+  storesim send --url http://127.0.0.1:8080/webhooks --secret hush --orders 1000 --forget 0.02 --ledger run.jsonl \
+    --admin-listen 127.0.0.1:8092 --hold`
 
 func newSend(p Process) *cobra.Command {
 	cfg := sim.DefaultConfig()
@@ -48,7 +60,8 @@ func newSend(p Process) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fromEnv(p, &cfg.Secret, "STORESIM_SECRET")
-			if err := cfg.Validate(); err != nil {
+			fromEnv(p, &cfg.AdminToken, "STORESIM_ADMIN_TOKEN")
+			if err := errors.Join(cfg.Validate(), o.check(cfg)); err != nil {
 				return flagError(cmd, err)
 			}
 			return send(cmd.Context(), p, cfg, o)
@@ -59,14 +72,22 @@ func newSend(p Process) *cobra.Command {
 	bind(fs, &cfg)
 	fs.StringVar(&o.ledger, "ledger", "", "File to account for every event in, one JSON line each; none is kept when empty.")
 	fs.BoolVar(&o.overwrite, "overwrite", false, "Replace a ledger that has entries.")
+	fs.BoolVar(&o.hold, "hold", false, "After the last delivery, print the totals and go on serving the Admin API until Ctrl-C.")
 	fs.BoolVar(&o.json, "json", false, "Print the totals as JSON.")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "Log every failed attempt.")
 	return cmd
 }
 
 type sendOptions struct {
-	ledger                   string
-	overwrite, json, verbose bool
+	ledger                         string
+	overwrite, hold, json, verbose bool
+}
+
+func (o *sendOptions) check(cfg sim.Config) error {
+	if o.hold && cfg.AdminListen == "" {
+		return errors.New("hold must come with --admin-listen")
+	}
+	return nil
 }
 
 func send(ctx context.Context, p Process, cfg sim.Config, o sendOptions) (err error) {
@@ -86,6 +107,11 @@ func send(ctx context.Context, p Process, cfg sim.Config, o sendOptions) (err er
 	if err != nil {
 		return err
 	}
+	admin, err := serveAdmin(ctx, p.Stderr, s, cfg.AdminListen)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, admin()) }()
 	start := time.Now()
 	stop := watch(p.Stderr, func() state { return sendState(cfg, s.Stats(), time.Since(start)) })
 	err = s.Run(ctx)
@@ -96,15 +122,45 @@ func send(ctx context.Context, p Process, cfg sim.Config, o sendOptions) (err er
 	} else {
 		err = errors.Join(err, writeTotals(p.Stdout, stats, time.Since(start)))
 	}
+	if err == nil && o.hold {
+		<-ctx.Done()
+	}
 	if err == nil && stats.GivenUp > 0 {
 		return errBadResult
 	}
 	return err
 }
 
+const adminHeaderTimeout = 10 * time.Second
+
+// serveAdmin serves the stores' Admin API, if there is to be one, until the returned function is called. It tells the address, since
+// the port may be one that was free.
+func serveAdmin(ctx context.Context, out io.Writer, s *sim.Simulator, addr string) (stop func() error, err error) {
+	api, err := s.AdminAPI()
+	if api == nil || err != nil {
+		return func() error { return nil }, err
+	}
+	lc := net.ListenConfig{}
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the Admin API (--admin-listen): %w", err)
+	}
+	srv := &http.Server{Handler: api, ReadHeaderTimeout: adminHeaderTimeout}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	fmt.Fprintf(out, "admin API  http://%s/shops/<shop>/admin/api/%s/graphql.json\n", l.Addr(), sim.APIVersion)
+	return func() error {
+		_ = srv.Close() // answers under way are of no use to anybody any more
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the Admin API: %w", err)
+		}
+		return nil
+	}, nil
+}
+
 // sendState measures progress by the first bound there is.
 func sendState(cfg sim.Config, s sim.Stats, elapsed time.Duration) state {
-	settled := s.Acked + s.GivenUp
+	settled := s.Acked + s.GivenUp + s.Forgotten
 	v := state{text: fmt.Sprintf("%d orders, %d events acknowledged, %d pending, %d failed attempts", s.Orders, s.Acked, s.Pending, s.Attempts-successes(s))}
 	switch {
 	case cfg.Events > 0:
@@ -138,6 +194,7 @@ func writeTotals(out io.Writer, s sim.Stats, took time.Duration) error {
 	fmt.Fprintf(w, "unsent\t%d\tnever tried before the stop; not in the ledger\n", s.Unsent)
 	fmt.Fprintf(w, "duplicates\t%d\tdelivered twice on purpose\n", s.Duplicates)
 	fmt.Fprintf(w, "late\t%d\tdelivered behind a later event of the entity\n", s.Late)
+	fmt.Fprintf(w, "forgotten\t%d\tnever sent, on purpose\n", s.Forgotten)
 	fmt.Fprintf(w, "requests\t%d\t%d of them retries, %.1f MB of bodies\n", s.Attempts, s.Retries, float64(s.Bytes)/1e6)
 	for _, code := range slices.Sorted(maps.Keys(s.Statuses)) {
 		name := fmt.Sprintf("status %d", code)

@@ -18,6 +18,7 @@ const (
 	StatusAcked     Status = "acked"     // at least one delivery was answered 2xx
 	StatusGivenUp   Status = "given_up"  // every retry was used up without a 2xx
 	StatusAbandoned Status = "abandoned" // the simulator was stopped while the event waited for a retry
+	StatusForgotten Status = "forgotten" // it happened in the shop, and no webhook was ever sent; it has no deliveries
 )
 
 // Entry is one line: one distinct event.

@@ -32,6 +32,8 @@ type transactionBody struct {
 	PaymentID         string    `json:"payment_id"`
 	TotalUnsettledSet *moneySet `json:"total_unsettled_set,omitempty"`
 	AdminGraphQLAPIID string    `json:"admin_graphql_api_id"`
+
+	moved money // Amount
 }
 
 // transaction makes one movement of money. parent is 0 or the transaction it refers to.
@@ -39,7 +41,7 @@ func (g *generator) transaction(o *order, at time.Time, kind string, m money, pa
 	id := g.ids.take(idTransaction, chance(g.rng, 10))
 	b := &transactionBody{
 		ID: id, OrderID: o.id, Kind: kind, Gateway: o.gateway, Status: "success", CreatedAt: o.shop.stamp(at), ProcessedAt: o.shop.stamp(at),
-		SourceName: "web", Amount: o.text(m), Currency: o.currency.code, PaymentID: fmt.Sprintf("%s.%d", o.name(), id%10),
+		SourceName: "web", Amount: o.text(m), moved: m, Currency: o.currency.code, PaymentID: fmt.Sprintf("%s.%d", o.name(), id%10),
 		TotalUnsettledSet: o.set(0), AdminGraphQLAPIID: gid("OrderTransaction", id), Authorization: text(fmt.Sprintf("ch_%x", id)),
 	}
 	if parent != 0 {

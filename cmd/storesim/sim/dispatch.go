@@ -168,6 +168,9 @@ func (d *dispatcher) settle(p *parcel, otherwise ledger.Status) error {
 	return d.write(e, otherwise)
 }
 
+// forget accounts for an event that is never sent.
+func (d *dispatcher) forget(e *Event) error { return d.write(e, ledger.StatusForgotten) }
+
 func (d *dispatcher) write(e *Event, otherwise ledger.Status) error {
 	a := &e.account
 	a.Status = otherwise
@@ -176,6 +179,7 @@ func (d *dispatcher) write(e *Event, otherwise ledger.Status) error {
 	}
 	d.tally.update(func(s *Stats) {
 		switch {
+		case e.Forgotten:
 		case a.Attempts == 0:
 			s.Unsent++
 		case a.Status == ledger.StatusAcked:
@@ -186,7 +190,7 @@ func (d *dispatcher) write(e *Event, otherwise ledger.Status) error {
 			s.Abandoned++
 		}
 	})
-	if d.rec == nil || a.Attempts == 0 {
+	if d.rec == nil || (a.Attempts == 0 && !e.Forgotten) {
 		return nil
 	}
 	sum := sha256.Sum256(e.Body)
@@ -227,7 +231,11 @@ func (d *dispatcher) abandon(more []*parcel) error {
 		}
 	}
 	for _, p := range more {
-		if err := d.settle(p, ledger.StatusAbandoned); err != nil {
+		settle := func() error { return d.settle(p, ledger.StatusAbandoned) }
+		if p.event.Forgotten {
+			settle = func() error { return d.forget(p.event) }
+		}
+		if err := settle(); err != nil {
 			return err
 		}
 	}

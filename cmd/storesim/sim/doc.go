@@ -22,6 +22,11 @@
 // held back behind later ones of its entity) are made on purpose; both change what is sent and in which order, and the
 // ledger says so. The rule above then holds for the changed order.
 //
+// # Forgetting
+//
+// A share of the events is never sent (Config.Forget): the store has changed, the ledger says so, and a receiver finds out from the
+// stores' Admin API alone, which package adminapi serves. The rest of the sequence is as if the event had been sent.
+//
 // # Delivery
 //
 // As Shopify does: 1 s to connect, 5 s for the answer, anything but 2xx is a failure (redirects too), eight retries over four

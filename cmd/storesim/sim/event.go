@@ -20,6 +20,7 @@ type Event struct {
 	Order       *ledger.Order // on orders/*, else nil
 	Late        bool          // delivered behind a later event of the entity
 	Copies      int           // deliveries: 1, or 2 for a duplicate
+	Forgotten   bool          // never sent
 
 	entity  *entity
 	shipped int // deliveries handed out

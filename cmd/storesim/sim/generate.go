@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sort"
 	"time"
+
+	"millrace/cmd/storesim/adminapi"
 )
 
 // generator makes the sequence of events. It is one goroutine's: the sequence depends on the seed and on nothing that
@@ -22,10 +24,12 @@ type generator struct {
 	shops      map[int]*shop
 	weights    []float64 // cumulative, of the shops
 	faults     faults
+	catalogue  *adminapi.Catalogue // what the Admin API shows; nil: there is none
 	active     []*story
 	ready      []*parcel
 	orders     int64
 	events     int64
+	forgotten  int64
 	over       bool
 }
 
@@ -130,8 +134,25 @@ func (g *generator) tell(n int) error {
 	if err != nil {
 		return err
 	}
-	g.ship(g.faults.pass(&t.outbox, e, t.owns(d.entity)))
+	if g.catalogue != nil {
+		g.publish(t.o, &d)
+	}
+	if !g.forgets(e) {
+		g.ship(g.faults.pass(&t.outbox, e, t.owns(d.entity)))
+	}
 	return nil
+}
+
+// forgets decides whether an event is never sent; then it goes out as something to account for alone. It passes by the outbox, so
+// that nothing waits for it.
+func (g *generator) forgets(e *Event) bool {
+	if g.cfg.Forget == 0 || g.rng.Float64() >= g.cfg.Forget { // no draw where nothing is forgotten: the sequence stays what it was
+		return false
+	}
+	e.Forgotten = true
+	g.forgotten++
+	g.ready = append(g.ready, &parcel{event: e})
+	return true
 }
 
 // owns tells whether no other story writes to the entity.
@@ -146,7 +167,9 @@ func (g *generator) changeProduct() error {
 	if err != nil {
 		return err
 	}
-	g.ship(g.faults.pass(&outbox{}, e, false))
+	if !g.forgets(e) {
+		g.ship(g.faults.pass(&outbox{}, e, false))
+	}
 	return nil
 }
 

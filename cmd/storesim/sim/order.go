@@ -30,6 +30,7 @@ type order struct {
 	gateway              string
 
 	created, updated  time.Time
+	told              time.Time // updated, as the newest orders/* event has it
 	cancelled, closed time.Time
 	financial         string
 	fulfillment       string // "" until something is shipped

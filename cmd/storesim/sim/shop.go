@@ -41,6 +41,7 @@ type variant struct {
 	base, price money // price moves around base
 	grams       int
 	available   int64
+	changed     time.Time // when available did
 	product     *product
 }
 
@@ -134,18 +135,12 @@ func (g *generator) shop(n int) *shop {
 		return s
 	}
 	own := rand.New(rand.NewPCG(uint64(n), 0x5109)) //nolint:gosec // a shop's traits come from its number
-	name := fmt.Sprintf("%s-%d", g.words.shopNames[n%len(g.words.shopNames)], n+1)
 	zones := []int{-8 * 3600, -5 * 3600, 0, 3600, 5*3600 + 1800, 9 * 3600}
-	s := &shop{
-		id:       60_000_000_000 + int64(n),
-		domain:   name + ".myshopify.com",
-		name:     name,
-		currency: g.currencies[0],
-		zone:     time.FixedZone("", pick(own, zones)),
-		taxBP:    int64(pick(own, []int{0, 600, 825, 1900, 2000})),
-		compact:  chance(own, 25),
-		location: 70_000_000_000 + int64(n),
-	}
+	s := g.frame(n)
+	s.currency = g.currencies[0]
+	s.zone = time.FixedZone("", pick(own, zones))
+	s.taxBP = int64(pick(own, []int{0, 600, 825, 1900, 2000}))
+	s.compact = chance(own, 25)
 	if n%3 != 0 {
 		s.currency = pick(own, g.currencies)
 	}
@@ -154,7 +149,16 @@ func (g *generator) shop(n int) *shop {
 		s.products = append(s.products, g.newProduct(s, own))
 	}
 	g.shops[n] = s
+	if g.catalogue != nil {
+		g.stockShop(s)
+	}
 	return s
+}
+
+// frame is what a shop's number alone makes.
+func (g *generator) frame(n int) *shop {
+	name := fmt.Sprintf("%s-%d", g.words.shopNames[n%len(g.words.shopNames)], n+1)
+	return &shop{id: 60_000_000_000 + int64(n), domain: name + ".myshopify.com", name: name, location: 70_000_000_000 + int64(n)}
 }
 
 func (g *generator) newProduct(s *shop, own *rand.Rand) *product {

@@ -14,6 +14,7 @@ import (
 // Simulator is one run of a simulated Shopify.
 type Simulator struct {
 	cfg   Config
+	now   func() time.Time
 	log   *slog.Logger
 	rec   Recorder
 	gen   *generator
@@ -35,9 +36,12 @@ func New(cfg Config, deps Deps) (*Simulator, error) {
 		now = time.Now
 	}
 	s := &Simulator{
-		cfg: cfg, log: deps.Logger.With("component", "storesim"), rec: deps.Recorder, gen: newGenerator(cfg, now), tally: &tally{},
+		cfg: cfg, now: now, log: deps.Logger.With("component", "storesim"), rec: deps.Recorder, gen: newGenerator(cfg, now), tally: &tally{},
 		// A receiver that is away fails every delivery: say so, but not each time.
 		warn: &rate.Sometimes{First: 1, Interval: 5 * time.Second},
+	}
+	if cfg.AdminListen != "" {
+		s.gen.keepCatalogue()
 	}
 	s.tally.s = Stats{Seed: s.gen.seed, Statuses: map[int]int64{}}
 	s.disp = newDispatcher(cfg, newSender(cfg, deps.Transport), deps.Recorder, s.tally, s.report)
@@ -105,6 +109,12 @@ func (s *Simulator) make(ctx context.Context) error {
 			return err
 		}
 		s.count()
+		if p.event.Forgotten {
+			if err := s.disp.forget(p.event); err != nil {
+				return err
+			}
+			continue
+		}
 		// A second copy is not a new event, and the end of the span frees what was held back: neither waits for the rate.
 		if !p.copied && limit.Wait(span) != nil {
 			s.gen.end() // Wait refuses when the next event would come after the span
@@ -121,6 +131,7 @@ func (s *Simulator) make(ctx context.Context) error {
 func (s *Simulator) count() {
 	s.tally.update(func(t *Stats) {
 		t.Orders, t.Events, t.Duplicates, t.Late = s.gen.orders, s.gen.events, s.gen.faults.doubled, s.gen.faults.late
+		t.Forgotten = s.gen.forgotten
 	})
 }
 

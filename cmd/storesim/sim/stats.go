@@ -16,6 +16,7 @@ type Stats struct {
 	Unsent     int64         `json:"unsent"`     // made, but never tried before the run was stopped; not in the ledger
 	Duplicates int64         `json:"duplicates"` // events delivered twice on purpose
 	Late       int64         `json:"late"`       // events delivered behind a later one of their entity
+	Forgotten  int64         `json:"forgotten"`  // events that were never sent, on purpose; in the ledger
 	Attempts   int64         `json:"attempts"`   // HTTP requests
 	Retries    int64         `json:"retries"`    // of those, repeated ones
 	Pending    int64         `json:"pending"`    // deliveries waiting for their turn, an answer or a retry

@@ -29,6 +29,7 @@ type draft struct {
 	live    bool // about something that other stories change too: triggered when it is written down
 	body    func() any
 	account func() *ledger.Order
+	stock   *variant // whose level it is about, else nil
 }
 
 // lag keeps a story's clock behind the real one: each step takes it at least most of a second on, so that updated_at, which
@@ -205,9 +206,10 @@ func (t *story) stock(lines []*line, sign int64) []draft {
 	drafts := make([]draft, 0, len(lines))
 	for _, l := range lines {
 		v := l.variant
-		drafts = append(drafts, draft{topic: "inventory_levels/update", entity: &v.entity, live: true, body: func() any {
+		drafts = append(drafts, draft{topic: "inventory_levels/update", entity: &v.entity, live: true, stock: v, body: func() any {
 			v.available += sign * l.quantity
-			return v.inventoryBody(v.shop.stamp(t.g.now()))
+			v.changed = t.g.now()
+			return v.inventoryBody(v.shop.stamp(v.changed))
 		}})
 	}
 	return drafts

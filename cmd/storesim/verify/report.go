@@ -29,6 +29,7 @@ type Report struct {
 	Acked     int64 `json:"acked"`
 	GivenUp   int64 `json:"given_up"`
 	Abandoned int64 `json:"abandoned"`
+	Forgotten int64 `json:"forgotten"` // never sent
 	Torn      bool  `json:"torn"` // its last line was cut off and is not counted
 	// The table.
 	Rows          int64 `json:"rows"`
@@ -78,7 +79,7 @@ func (r *Report) Violations() int64 {
 // WriteText prints the report for people.
 func (r *Report) WriteText(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "ledger\t%d events\t%d acknowledged, %d given up, %d abandoned\n", r.Lines, r.Acked, r.GivenUp, r.Abandoned)
+	fmt.Fprintf(w, "ledger\t%d events\t%d acknowledged, %d given up, %d abandoned, %d never sent\n", r.Lines, r.Acked, r.GivenUp, r.Abandoned, r.Forgotten)
 	if r.Torn {
 		fmt.Fprintf(w, "\t\tits last line is cut off and was passed over\n")
 	}

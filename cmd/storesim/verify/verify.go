@@ -53,7 +53,7 @@ func (v *Verifier) Run(ctx context.Context) (*Report, error) {
 	}
 	r := &Report{
 		Lines: int64(len(x.all)), Acked: int64(x.acked), GivenUp: int64(x.byStatus[ledger.StatusGivenUp]),
-		Abandoned: int64(x.byStatus[ledger.StatusAbandoned]), Torn: x.torn,
+		Abandoned: int64(x.byStatus[ledger.StatusAbandoned]), Forgotten: int64(x.byStatus[ledger.StatusForgotten]), Torn: x.torn,
 		WaitedSeconds: time.Since(start).Seconds(),
 	}
 	c := newCheck(x, r)
