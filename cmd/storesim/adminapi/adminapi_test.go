@@ -140,12 +140,12 @@ func TestARequestIsRefusedAsShopifyDoes(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		`{ orders(first: 2) { nodes { total } } }`:                             "Cannot query field",
-		`{ orders { nodes { id } } }`:                                          "first or last",
-		`{ orders(first: 251) { nodes { id } } }`:                              "from 1 to 250",
-		`{ orders(first: 2, query: "tag:x") { nodes { id } } }`:                "no filter",
-		`{ orders(first: 2, query: "updated_at:>=yesterday") { nodes { id } } }`: "is not a time",
-		`{ orders(first: 2, after: "x") { nodes { id } } }`:                    "invalid cursor",
+		`{ orders(first: 2) { nodes { total } } }`:                                  "Cannot query field",
+		`{ orders { nodes { id } } }`:                                               "first or last",
+		`{ orders(first: 251) { nodes { id } } }`:                                   "from 1 to 250",
+		`{ orders(first: 2, query: "tag:x") { nodes { id } } }`:                     "no filter",
+		`{ orders(first: 2, query: "updated_at:>=yesterday") { nodes { id } } }`:    "is not a time",
+		`{ orders(first: 2, after: "x") { nodes { id } } }`:                         "invalid cursor",
 		`{ orders(first: 250) { nodes { lineItems(first: 5) { nodes { id } } } } }`: "Query cost is 2002, which exceeds",
 	} {
 		if v := b.ask(query, nil); len(v.Errors) == 0 || !strings.Contains(v.Errors[0].Message, want) {

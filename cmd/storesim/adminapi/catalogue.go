@@ -15,7 +15,9 @@ const timeLayout = "2006-01-02T15:04:05Z"
 func Time(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 // GID is the global id of a resource.
-func GID(kind string, id int64) string { return "gid://shopify/" + kind + "/" + strconv.FormatInt(id, 10) }
+func GID(kind string, id int64) string {
+	return "gid://shopify/" + kind + "/" + strconv.FormatInt(id, 10)
+}
 
 // maxOrders is how many orders of one shop are kept: a simulator may run for weeks. The oldest go first, as they do at Shopify,
 // where an app sees 60 days.
@@ -116,9 +118,13 @@ func (c *Catalogue) root(domain string) Object {
 			}
 			return nil, nil
 		}),
-		"fulfillment": Resolver(func(args map[string]any) (any, error) { return c.part(s, args, func(o *Order) []Object { return o.Fulfillments }), nil }),
-		"refund":      Resolver(func(args map[string]any) (any, error) { return c.part(s, args, func(o *Order) []Object { return o.Refunds }), nil }),
-		"locations":   Connection{s.location},
+		"fulfillment": Resolver(func(args map[string]any) (any, error) {
+			return c.part(s, args, func(o *Order) []Object { return o.Fulfillments }), nil
+		}),
+		"refund": Resolver(func(args map[string]any) (any, error) {
+			return c.part(s, args, func(o *Order) []Object { return o.Refunds }), nil
+		}),
+		"locations": Connection{s.location},
 		"location": Resolver(func(args map[string]any) (any, error) {
 			if id, _ := args["id"].(string); id != "" && id != s.location["id"] {
 				return nil, nil

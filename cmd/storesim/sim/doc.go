@@ -25,7 +25,7 @@
 // # Forgetting
 //
 // A share of the events is never sent (Config.Forget): the store has changed, the ledger says so, and a receiver finds out from the
-// stores' Admin API alone, which package adminapi serves. The rest of the sequence is as if the event had been sent.
+// stores' Admin API alone, which package adminapi serves. The seed decides which events these are.
 //
 // # Delivery
 //

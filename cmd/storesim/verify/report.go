@@ -30,7 +30,7 @@ type Report struct {
 	GivenUp   int64 `json:"given_up"`
 	Abandoned int64 `json:"abandoned"`
 	Forgotten int64 `json:"forgotten"` // never sent
-	Torn      bool  `json:"torn"` // its last line was cut off and is not counted
+	Torn      bool  `json:"torn"`      // its last line was cut off and is not counted
 	// The table.
 	Rows          int64 `json:"rows"`
 	Stored        int64 `json:"stored"`         // distinct events of the ledger that are there
