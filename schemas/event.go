@@ -24,6 +24,7 @@ const (
 	HeaderShopifyAPIVersion = "ce_shopifyapiversion" // version that serialised the body, e.g. 2026-10
 	HeaderReceivedTime      = "ce_receivedtime"      // RFC 3339 UTC: when ingest had the whole body
 	HeaderPartitionKey      = "ce_partitionkey"      // equals the record key
+	HeaderOrigin            = "ce_origin"            // who made the event, where it was not a webhook: reconcile
 	HeaderTraceParent       = "traceparent"          // W3C trace context, when the request had one
 )
 
@@ -35,6 +36,10 @@ const (
 	HeaderQuarantinePartition = "millrace_quarantine_partition" // decimal
 	HeaderQuarantineOffset    = "millrace_quarantine_offset"    // decimal
 )
+
+// OriginReconcile is the origin of an event that `millrace reconcile` made from what a store's Admin API says. Its id is
+// reconcile:<Shopify topic>:<gid>:<time of the version>.
+const OriginReconcile = "reconcile"
 
 // SpecVersion is the CloudEvents version of every event.
 const SpecVersion = "1.0"
@@ -63,6 +68,7 @@ type Event struct {
 	ShopifyEventID    string // may be empty
 	ShopifyAPIVersion string // may be empty
 	PartitionKey      string // the record key, <shop>|<entity>
+	Origin            string // empty: it came as a webhook
 	TraceParent       string // may be empty
 }
 
@@ -91,7 +97,7 @@ func AppendHeaders[H ~struct {
 	Value []byte
 }](dst []H, e *Event) []H {
 	n := len(SpecVersion) + len(e.ID) + len(orderEventTypePrefix) + 2*len(e.Topic) + len(sourcePrefix) + len(e.Shop) + len(e.Subject) +
-		len(e.ContentType) + len(e.ShopifyEventID) + len(e.ShopifyAPIVersion) + len(e.PartitionKey) + len(e.TraceParent) + 2*len(timeLayout)
+		len(e.ContentType) + len(e.ShopifyEventID) + len(e.ShopifyAPIVersion) + len(e.PartitionKey) + len(e.Origin) + len(e.TraceParent) + 2*len(timeLayout)
 	buf := make([]byte, 0, n)
 	start := 0
 	// The capacity of each value is cut at its end: a caller that appends to one must not write into the next.
@@ -138,6 +144,7 @@ func AppendHeaders[H ~struct {
 	buf = appendTime(buf, e.Received)
 	end(HeaderReceivedTime)
 	put(HeaderPartitionKey, e.PartitionKey)
+	optional(HeaderOrigin, e.Origin)
 	optional(HeaderTraceParent, e.TraceParent)
 	return dst
 }
@@ -190,6 +197,8 @@ func ParseHeaders[H ~struct {
 			received = value
 		case HeaderPartitionKey:
 			e.PartitionKey = value
+		case HeaderOrigin:
+			e.Origin = value
 		case HeaderTraceParent:
 			e.TraceParent = value
 		}

@@ -23,6 +23,7 @@ func Headers() []HeaderSpec {
 		{HeaderShopifyAPIVersion, false, "API version that serialised the body: `2026-10`"},
 		{HeaderReceivedTime, true, "when the receiver had the whole body; RFC 3339, UTC, nanoseconds"},
 		{HeaderPartitionKey, true, "the record key: `acme.myshopify.com|order/820982911946154508`"},
+		{HeaderOrigin, false, "who made the event, where it was not a webhook: `reconcile`, from what the store's Admin API says"},
 		{HeaderTraceParent, false, "W3C trace context of the request that brought the event"},
 		{HeaderQuarantineReason, false, "only in `shopify.quarantine`: why the record is there, one sentence"},
 		{HeaderQuarantineTopic, false, "only in `shopify.quarantine`, set by consumers: Kafka topic that the record was read from"},

@@ -53,6 +53,11 @@ func MetricsReference() (string, error) {
 			return "", err
 		}
 	}
+	r, err := s.reconciler(db)
+	if err != nil {
+		return "", err
+	}
+	r.Close()
 	page, err := s.console(db, 0)
 	if err != nil {
 		return "", err

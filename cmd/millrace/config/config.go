@@ -18,6 +18,7 @@ import (
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/consumers/orderstate"
+	"millrace/consumers/reconcile"
 	"millrace/consumers/saga"
 	"millrace/ingest"
 	"millrace/partitioning/kafkaconn"
@@ -39,6 +40,7 @@ type Config struct {
 	Translate     orderstate.TranslateConfig `mapstructure:"translate"`
 	Saga          saga.Config                `mapstructure:"saga"`
 	Own           Own                        `mapstructure:"own"`
+	Reconcile     reconcile.Config           `mapstructure:"reconcile"`
 	Console       console.Config             `mapstructure:"console"`
 	Admin         admin.Config               `mapstructure:"admin"`
 	Log           Log                        `mapstructure:"log"`
@@ -136,6 +138,7 @@ func Default() Config {
 		Translate:     orderstate.DefaultTranslateConfig(),
 		Saga:          saga.DefaultConfig(),
 		Own:           defaultOwn(),
+		Reconcile:     reconcile.DefaultConfig(),
 		Console:       console.DefaultConfig(),
 		Admin:         admin.DefaultConfig(),
 		Log:           Log{Format: "auto", Level: "info"},

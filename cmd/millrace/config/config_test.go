@@ -43,6 +43,7 @@ func broken() map[string]string {
 		"ingest":        "MILLRACE_INGEST_MAX_IN_FLIGHT=0",
 		"admin":         "MILLRACE_ADMIN_LISTEN=nowhere",
 		"log":           "MILLRACE_LOG_LEVEL=loud",
+		"reconcile":     "MILLRACE_RECONCILE_WINDOW=1s",
 		"console":       "MILLRACE_CONSOLE_AUTH=perhaps",
 		"dev":           "MILLRACE_DEV_SIMULATE=-1",
 	}
