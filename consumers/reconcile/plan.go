@@ -81,12 +81,12 @@ func findings(shop string, o *shopify.Summary, k Known) []Finding {
 		p.add(Finding{Topic: "orders/updated", Kind: KindOrder, Problem: Stale, GID: gid, Version: o.Updated})
 	}
 	for _, f := range o.Fulfillments {
-		newest, known := k.Fulfillments[f.ID]
+		known := k.Fulfillments[f.ID]
 		one := Finding{Topic: "fulfillments/create", Kind: KindFulfillment, Problem: Missing, GID: fmt.Sprintf("gid://shopify/Fulfillment/%d", f.ID), Version: f.Created, part: f.ID}
 		switch {
-		case !known:
+		case !known.Created: // also where an update has come: there are services that act on the creation alone
 			p.add(one)
-		case newest.Before(f.Updated):
+		case known.Updated.Before(f.Updated):
 			one.Topic, one.Problem, one.Version = "fulfillments/update", Stale, f.Updated
 			p.add(one)
 		}

@@ -30,7 +30,7 @@ func here(change func(*Known)) Known {
 	k := Known{
 		Topics:  map[string]bool{"orders/create": true, "orders/paid": true, "orders/partially_fulfilled": true, "orders/updated": true},
 		Updated: noon.Add(5 * time.Minute), FinancialStatus: "partially_refunded", FulfillmentStatus: "partial",
-		Fulfillments: map[schemas.ID]time.Time{71: noon.Add(3 * time.Minute)}, Refunds: map[schemas.ID]bool{81: true}, Made: map[string]bool{},
+		Fulfillments: map[schemas.ID]KnownPart{71: {true, noon.Add(3 * time.Minute)}}, Refunds: map[schemas.ID]bool{81: true}, Made: map[string]bool{},
 	}
 	if change != nil {
 		change(&k)
@@ -58,9 +58,10 @@ func TestWhatIsMissingOrStaleIsFound(t *testing.T) {
 		"a version that is newer than the listing": {listed(nil), here(func(k *Known) {
 			k.Updated, k.FinancialStatus = noon.Add(time.Hour), "refunded"
 		}), ""},
-		"a fulfilment that the order told of": {listed(nil), here(func(k *Known) { k.Fulfillments = nil }), "missing fulfillments/create"},
-		"a tracking number":                   {listed(nil), here(func(k *Known) { k.Fulfillments[71] = noon.Add(2 * time.Minute) }), "stale fulfillments/update"},
-		"a refund that the order told of":     {listed(nil), here(func(k *Known) { k.Refunds = nil }), "missing refunds/create"},
+		"a fulfilment that the order told of":                 {listed(nil), here(func(k *Known) { k.Fulfillments = nil }), "missing fulfillments/create"},
+		"a tracking number":                                   {listed(nil), here(func(k *Known) { k.Fulfillments[71] = KnownPart{true, noon.Add(2 * time.Minute)} }), "stale fulfillments/update"},
+		"the creation of a fulfilment that an update told of": {listed(nil), here(func(k *Known) { k.Fulfillments[71] = KnownPart{false, noon.Add(3 * time.Minute)} }), "missing fulfillments/create"},
+		"a refund that the order told of":                     {listed(nil), here(func(k *Known) { k.Refunds = nil }), "missing refunds/create"},
 	} {
 		var got []string
 		for _, f := range findings("acme.myshopify.com", tc.order, tc.known) {

@@ -24,9 +24,15 @@ type Known struct {
 	FinancialStatus   string
 	FulfillmentStatus string
 	Cancelled         bool
-	Fulfillments      map[schemas.ID]time.Time // the newest version that a fulfillments/… event told
-	Refunds           map[schemas.ID]bool      // those of which refunds/create has come
-	Made              map[string]bool          // ids of events that a reconciliation made
+	Fulfillments      map[schemas.ID]KnownPart
+	Refunds           map[schemas.ID]bool // those of which refunds/create has come
+	Made              map[string]bool     // ids of events that a reconciliation made
+}
+
+// KnownPart is what has come about a fulfilment.
+type KnownPart struct {
+	Created bool      // whether fulfillments/create has
+	Updated time.Time // the newest version that a fulfillments/… event told
 }
 
 // LevelKey names an inventory level.

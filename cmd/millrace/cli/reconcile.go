@@ -251,10 +251,10 @@ func (k known) Orders(ctx context.Context, shop string, ids []schemas.ID) (map[s
 	for id, o := range have {
 		one := reconcile.Known{
 			Topics: o.Topics, Updated: o.Updated, FinancialStatus: o.FinancialStatus, FulfillmentStatus: o.FulfillmentStatus, Cancelled: o.Cancelled,
-			Fulfillments: make(map[schemas.ID]time.Time, len(o.Fulfillments)), Refunds: make(map[schemas.ID]bool, len(o.Refunds)), Made: o.Made,
+			Fulfillments: make(map[schemas.ID]reconcile.KnownPart, len(o.Fulfillments)), Refunds: make(map[schemas.ID]bool, len(o.Refunds)), Made: o.Made,
 		}
-		for part, at := range o.Fulfillments {
-			one.Fulfillments[schemas.ID(part)] = at //nolint:gosec // it was an ID
+		for part, f := range o.Fulfillments {
+			one.Fulfillments[schemas.ID(part)] = reconcile.KnownPart(f) //nolint:gosec // it was an ID
 		}
 		for part := range o.Refunds {
 			one.Refunds[schemas.ID(part)] = true //nolint:gosec // it was an ID

@@ -37,7 +37,7 @@ func forget(t *testing.T, e *everything, orders int) *forgetful {
 	go func() {
 		defer close(done)
 		storesim.Run(ctx, storesim.Process{Args: []string{
-			"send", "--url", e.webhooks, "--secret", e.secret, "--shops", "3", "--orders", fmt.Sprint(orders), "--rate", "0", "--seed", "7", "--duplicates", "0.05", "--disorder", "0.05",
+			"send", "--url", e.webhooks, "--secret", e.secret, "--shops", "3", "--orders", fmt.Sprint(orders), "--rate", "0", "--seed", "7", "--duplicates", "0.05", "--disorder", "0.05", "--time-scale", "10000",
 			"--forget", "0.1", "--ledger", path, "--admin-listen", "127.0.0.1:0", "--admin-token", "hush", "--admin-points", "2000", "--admin-restore", "2000", "--hold",
 		}, Getenv: func(string) string { return "" }, Stdout: stdout, Stderr: stderr})
 	}()
@@ -132,7 +132,7 @@ func (f *forgetful) reconcile(e *everything, want int, args ...string) (all summ
 func TestReconcileMakesGoodWhatAStoreForgotToSend(t *testing.T) {
 	enginetest.Library(t)
 	e := startDev(t, t.TempDir())
-	f := forget(t, e, 60)
+	f := forget(t, e, 30)
 	f.stored(e, `SELECT uniqExact(id) FROM millrace.events`, fmt.Sprint(len(f.entries)-f.lostAll()))
 	if f.lost("orders/create") == 0 || f.lost("refunds/create", "fulfillments/create") == 0 {
 		t.Fatal("nothing of interest is forgotten; choose another seed")

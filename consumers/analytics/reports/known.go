@@ -17,9 +17,15 @@ type KnownOrder struct {
 	FinancialStatus   string
 	FulfillmentStatus string
 	Cancelled         bool
-	Fulfillments      map[uint64]time.Time // the newest version that fulfillments/… told
-	Refunds           map[uint64]bool      // of which refunds/create has come
-	Made              map[string]bool      // ids of events that begin with prefix
+	Fulfillments      map[uint64]KnownPart
+	Refunds           map[uint64]bool // of which refunds/create has come
+	Made              map[string]bool // ids of events that begin with prefix
+}
+
+// KnownPart is what has come about a fulfilment.
+type KnownPart struct {
+	Created bool      // whether fulfillments/create has
+	Updated time.Time // the newest version that fulfillments/… told
 }
 
 // MaxKnown is how many orders or items may be asked for at once.
@@ -76,15 +82,18 @@ type newestRow struct {
 func (n *newestRow) into(known map[uint64]KnownOrder, newest map[uint64]int64) {
 	k, ok := known[n.order]
 	if !ok {
-		k = KnownOrder{Topics: map[string]bool{}, Fulfillments: map[uint64]time.Time{}, Refunds: map[uint64]bool{}, Made: map[string]bool{}}
+		k = KnownOrder{Topics: map[string]bool{}, Fulfillments: map[uint64]KnownPart{}, Refunds: map[uint64]bool{}, Made: map[string]bool{}}
 	}
 	switch n.topic {
 	case "refunds/create":
 		k.Refunds[n.part] = true
 	case "fulfillments/create", "fulfillments/update":
-		if at, known := k.Fulfillments[n.part]; !known || n.updated.After(at) {
-			k.Fulfillments[n.part] = n.updated
+		part := k.Fulfillments[n.part]
+		part.Created = part.Created || n.topic == "fulfillments/create"
+		if n.updated.After(part.Updated) {
+			part.Updated = n.updated
 		}
+		k.Fulfillments[n.part] = part
 	default:
 		k.Topics[n.topic] = true
 		if n.updated.After(k.Updated) || (n.updated.Equal(k.Updated) && n.at > newest[n.order]) {

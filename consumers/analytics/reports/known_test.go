@@ -31,7 +31,7 @@ func TestWhatIsKnownOfOrdersOnTheEngine(t *testing.T) {
 	known := got[map[uint64]reports.KnownOrder](t)(r.KnownOrders(t.Context(), acme, []uint64{1, 2, 3}, "reconcile:"))
 	differs(t, "orders", known, map[uint64]reports.KnownOrder{1: {
 		Topics: map[string]bool{"orders/create": true, "orders/paid": true, "orders/updated": true}, Updated: at(5 * time.Minute), FinancialStatus: "paid",
-		Fulfillments: map[uint64]time.Time{71: at(8 * time.Minute)}, Refunds: map[uint64]bool{81: true}, Made: map[string]bool{"reconcile:x": true},
+		Fulfillments: map[uint64]reports.KnownPart{71: {Created: true, Updated: at(8 * time.Minute)}}, Refunds: map[uint64]bool{81: true}, Made: map[string]bool{"reconcile:x": true},
 	}})
 	seven := int64(7)
 	levels := got[map[reports.LevelKey]reports.KnownLevel](t)(r.KnownLevels(t.Context(), acme, []uint64{5, 8, 9}))
