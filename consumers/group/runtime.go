@@ -42,6 +42,7 @@ type Runtime struct {
 	activity *activity // nil: none is written
 	reader   *logread.Reader
 	cache    state.Cache
+	all      int // partitions of the service's topics
 
 	rearm    chan struct{} // tells the clock that something is due earlier; capacity 1
 	pace     chan struct{} // tells the pacer that there is something to run; capacity 1
@@ -256,6 +257,13 @@ func (r *Runtime) close(ctx context.Context) {
 	}
 	if r.cfg.State.Dir == "" && r.cfg.Member.InstanceID == "" {
 		_ = os.RemoveAll(r.stateDir()) // nobody would find it again
+	}
+}
+
+// share tells the gate how much of the work this process has. It is called with mu held, so that the gate hears of changes in their order.
+func (r *Runtime) share() {
+	if s, ok := r.svc.Gate.(Shared); ok {
+		s.Share(len(r.parts), r.all)
 	}
 }
 

@@ -52,6 +52,14 @@ type Gate interface {
 	Changed() <-chan struct{}
 }
 
+// Shared is a Gate that wants to know how much of the service's work this process has, so that limits can hold for all processes of the
+// group together. An outgoing.Client is one; a Gate that stands before several Clients passes it on to each.
+type Shared interface {
+	// Share tells how many partitions of the service's topics this process owns, and how many there are: before an event of a new one
+	// is dispatched, and before one that is given up can have another owner. It must not block, nor use the Runtime.
+	Share(owned, all int)
+}
+
 // Deps is what the program hands to a Runtime.
 type Deps struct {
 	Kafka      []kgo.Opt // connection: seed brokers, TLS, SASL, hooks; not group or topics

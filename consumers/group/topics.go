@@ -35,6 +35,9 @@ func (r *Runtime) checkTopics(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
+			for _, t := range r.svc.Topics {
+				r.all += counts[t]
+			}
 			r.activity.found(ctx, counts[schemas.ActivityTopic] > 0)
 			return nil
 		case errors.Is(err, ErrTopics) && n >= 3: // a broker learns of a new topic a moment late

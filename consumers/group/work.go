@@ -55,6 +55,7 @@ func (r keyed) Prepare(ctx context.Context, tp member.TP, c member.Committed) er
 	}
 	p.sched.Owner = p
 	r.parts[tp] = p
+	r.share()
 	r.mu.Unlock()
 	r.joined.Store(true)
 	go r.loader(p)
@@ -211,7 +212,8 @@ func (r *Runtime) closing(tps []member.TP) map[*partition]<-chan struct{} {
 	return out
 }
 
-// Drop forgets partitions. It is called under the commit lock, so that nothing is committed for them afterwards.
+// Drop forgets partitions. It is called under the commit lock, so that nothing is committed for them afterwards. The gate hears of it
+// before the group is answered, and so before another process has them.
 func (r keyed) Drop(tps []member.TP, _ bool) {
 	var gone []*partition
 	r.mu.Lock()
@@ -224,6 +226,7 @@ func (r keyed) Drop(tps []member.TP, _ bool) {
 		delete(r.parts, tp)
 		gone = append(gone, p)
 	}
+	r.share()
 	r.wakeWorkers()
 	r.mu.Unlock()
 	for _, p := range gone {

@@ -104,7 +104,7 @@ func (r *Runtime) watchGate(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-changed:
-			r.logger.InfoContext(ctx, "gate changed", "permits", r.svc.Gate.Permits())
+			r.logger.DebugContext(ctx, "gate changed", "permits", r.svc.Gate.Permits())
 		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 // admission is one call on its way: what it holds, and what came of it.
 type admission struct {
 	client *Client
-	name   string // of the shop, "" for none
-	shop   *shop  // nil for none
+	name   string    // of the shop, "" for none
+	shop   *shop     // nil for none
+	until  time.Time // the end of all waiting before the call
 
 	shopPermit, wholePermit permit
 	hasShop, hasWhole       bool
@@ -40,7 +41,16 @@ func (a *admission) enter(ctx context.Context) error {
 	if a.wholePermit, wait, a.hasWhole = c.whole.acquire(); !a.hasWhole {
 		return c.refuse(refusedBreaker, wait)
 	}
-	return a.waitForRate(ctx)
+	if err := a.waitForRate(ctx); err != nil {
+		return err
+	}
+	if err := a.waitForPace(ctx); err != nil {
+		return err
+	}
+	if wait := a.hold().remaining(); wait > 0 { // asked for meanwhile
+		return c.refuse(refusedHold, wait)
+	}
+	return nil
 }
 
 func (a *admission) hold() *hold {
@@ -78,7 +88,7 @@ func (a *admission) waitForRate(ctx context.Context) error {
 			}
 		}
 	}
-	if deadline, ok := ctx.Deadline(); wait > c.cfg.MaxWait || (ok && deadline.Before(now.Add(wait))) {
+	if deadline, ok := ctx.Deadline(); now.Add(wait).After(a.until) || (ok && deadline.Before(now.Add(wait))) {
 		giveBack(now)
 		return c.refuse(reason, wait)
 	}
@@ -90,6 +100,28 @@ func (a *admission) waitForRate(ctx context.Context) error {
 	case <-ctx.Done():
 		giveBack(time.Now())
 		return fmt.Errorf("%s: wait for the rate limit: %w", c.name, ctx.Err())
+	}
+}
+
+// waitForPace takes the call's time in the share of the group's rate. It comes last, since it cannot be given back.
+func (a *admission) waitForPace(ctx context.Context) error {
+	c := a.client
+	if c.pace == nil {
+		return nil
+	}
+	until := a.until
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	wait, err := c.pace.take(ctx, until)
+	switch {
+	case errors.Is(err, errTooSlow):
+		c.gate.rest(wait)
+		return c.refuse(refusedGroupRate, wait)
+	case err != nil:
+		return fmt.Errorf("%s: wait for the group's rate limit: %w", c.name, err)
+	default:
+		return nil
 	}
 }
 

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/bulkhead"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
@@ -29,19 +27,21 @@ type Client struct {
 	log  *slog.Logger
 	m    *metrics
 
-	places bulkhead.Bulkhead[any]
+	places *places
 	whole  *breaker
 	rate   *rate.Limiter // nil without a limit
+	pace   *pace         // nil without a limit of the group
 	hold   hold          // for calls without a shop
 	shops  *shops
 	blame  blame
-
-	permits atomic.Int64
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when permits has changed
+	gate   *gate
+	owned  atomic.Int64 // partitions, as Share was told
 }
 
-var _ group.Gate = (*Client)(nil)
+var (
+	_ group.Gate   = (*Client)(nil)
+	_ group.Shared = (*Client)(nil)
+)
 
 // New returns a Client for the dependency called name, which must be another for each Client of a Registerer.
 func New(name string, cfg Config, d Deps) (*Client, error) {
@@ -53,12 +53,14 @@ func New(name string, cfg Config, d Deps) (*Client, error) {
 	}
 	c := &Client{
 		name: name, cfg: cfg, log: d.Logger.With("dependency", name), m: newMetrics(name, d.Registerer),
-		places:  bulkhead.New[any](uint(cfg.Concurrency)),
-		rate:    limiter(cfg.Rate, cfg.Burst),
-		blame:   blame{window: cfg.Breaker.Window},
-		changed: make(chan struct{}),
+		places: newPlaces(cfg.placesOf(0, 0)),
+		rate:   limiter(cfg.Rate, cfg.Burst),
+		blame:  blame{window: cfg.Breaker.Window},
+		gate:   newGate(),
 	}
-	c.permits.Store(-1)
+	if cfg.GroupRate > 0 {
+		c.pace = newPace()
+	}
 	c.whole = newBreaker(cfg.Breaker, cfg.Breaker.FailuresInRow, c.onWhole)
 	c.shops = newShops(cfg.MaxShops, c.newShop, c.forgetShop)
 	return c, nil
@@ -71,17 +73,6 @@ func limiter(perSecond float64, burst int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
-// Permits implements group.Gate: 0 while the breaker of the whole dependency is open, the number of trials while it is half open,
-// -1 while it is closed. To wait for a change, call Changed first.
-func (c *Client) Permits() int { return int(c.permits.Load()) }
-
-// Changed implements group.Gate.
-func (c *Client) Changed() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
-}
-
 // Do calls f, for an event of shop; "" stands for none. It returns f's error, or, when the call was not made, group.Unavailable
 // wrapping ErrRefused, or ctx's error when ctx ended before the call. The context of f ends with Config.Timeout. f must obey it,
 // and must not call Do.
@@ -92,14 +83,18 @@ func (c *Client) Changed() <-chan struct{} {
 // A failure that opens a breaker, that of a trial, and that of a call during which a breaker has opened are the outage's and not the
 // event's: Do makes them group.Unavailable until the next trial, wrapping f's error, unless that has a verdict of its own.
 func (c *Client) Do(ctx context.Context, shop string, f func(ctx context.Context) error) (err error) {
-	if err := c.places.AcquirePermitWithMaxWait(ctx, c.cfg.MaxWait); err != nil {
-		if errors.Is(err, bulkhead.ErrFull) {
+	if c.cfg.grouped() && c.owned.Load() == 0 {
+		return c.refuse(refusedNoShare, noShareWait)
+	}
+	until := time.Now().Add(c.cfg.MaxWait)
+	if err := c.places.acquire(ctx, until); err != nil {
+		if errors.Is(err, errFull) {
 			return c.refuse(refusedBulkhead, c.cfg.MaxWait)
 		}
 		return fmt.Errorf("%s: wait for a place: %w", c.name, err)
 	}
-	defer c.places.ReleasePermit()
-	a := admission{client: c, name: shop, result: resultPanic}
+	defer c.places.release()
+	a := admission{client: c, name: shop, until: until, result: resultPanic}
 	if shop != "" {
 		a.shop = c.shops.get(shop)
 	}
@@ -135,21 +130,17 @@ func (c *Client) forgetShop(s *shop) {
 // onWhole follows the breaker of the whole dependency. While it is open nothing is dispatched, so that no call would begin the
 // trial: a timer does.
 func (c *Client) onWhole(t transition) {
-	permits := int64(-1)
+	permits := -1
 	switch t.to {
 	case open:
 		permits = 0
 		time.AfterFunc(t.delay, c.whole.tryHalfOpen)
 	case halfOpen:
-		permits = int64(c.cfg.Breaker.HalfOpenCalls)
+		permits = c.cfg.Breaker.HalfOpenCalls
 	case closed:
 	}
 	c.m.state.Set(float64(t.to))
-	c.mu.Lock()
-	c.permits.Store(permits)
-	close(c.changed)
-	c.changed = make(chan struct{})
-	c.mu.Unlock()
+	c.gate.update(func(g *gate) { g.breaker = permits })
 	c.logTransition(t)
 }
 

@@ -9,15 +9,17 @@ import (
 
 // Config is how calls to one dependency are limited.
 type Config struct {
-	Timeout     time.Duration `mapstructure:"timeout" help:"Longest time for one call, after which it is cancelled and counts as failed; at least 1ms."`
-	Concurrency int           `mapstructure:"concurrency" help:"Calls under way at once; 1 to 65536."`
-	MaxWait     time.Duration `mapstructure:"max_wait" help:"Longest time that an event waits inside a call for a free place or a rate limit; beyond it the event is put back, without burning an attempt; 0 to 10s."`
-	Rate        float64       `mapstructure:"rate" help:"Calls started per second, in all; 0 for no limit."`
-	Burst       int           `mapstructure:"burst" help:"Calls that may be started at once after a pause, in all; at least 1."`
-	ShopRate    float64       `mapstructure:"shop_rate" help:"Calls started per second for one shop; 0 for no limit."`
-	ShopBurst   int           `mapstructure:"shop_burst" help:"Calls that may be started at once after a pause for one shop; at least 1."`
-	MaxShops    int           `mapstructure:"max_shops" help:"Shops whose limits and breakers are remembered, the last used ones; 1 to 1000000."`
-	Breaker     BreakerConfig `mapstructure:"breaker"`
+	Timeout          time.Duration `mapstructure:"timeout" help:"Longest time for one call, after which it is cancelled and counts as failed; at least 1ms."`
+	Concurrency      int           `mapstructure:"concurrency" help:"Calls under way at once; 1 to 65536."`
+	MaxWait          time.Duration `mapstructure:"max_wait" help:"Longest time that an event waits inside a call for a free place and for rate limits; beyond it the event is put back, without burning an attempt; 0 to 10s."`
+	Rate             float64       `mapstructure:"rate" help:"Calls started per second, in all; 0 for no limit."`
+	Burst            int           `mapstructure:"burst" help:"Calls that may be started at once after a pause, in all; at least 1."`
+	ShopRate         float64       `mapstructure:"shop_rate" help:"Calls started per second for one shop; 0 for no limit."`
+	ShopBurst        int           `mapstructure:"shop_burst" help:"Calls that may be started at once after a pause for one shop; at least 1."`
+	GroupRate        float64       `mapstructure:"group_rate" help:"Calls started per second by all processes of the consumer group together; 0 for no limit. Each has the share of its partitions, evenly spread, so that in any time at most group_rate times that time are started, and one more per process. Below 1 is allowed: 0.2 is one in five seconds."`
+	GroupConcurrency int           `mapstructure:"group_concurrency" help:"Calls under way at once by all processes of the consumer group together; 0 for no limit. Each has the share of its partitions, rounded down, but at least one: with more processes than this it is one each. Calls under way when partitions move still end."`
+	MaxShops         int           `mapstructure:"max_shops" help:"Shops whose limits and breakers are remembered, the last used ones; 1 to 1000000."`
+	Breaker          BreakerConfig `mapstructure:"breaker"`
 }
 
 // BreakerConfig is when calling stops and how it begins again. Both levels use it. A breaker opens at a share of failures in a window or
@@ -81,6 +83,8 @@ func (c Config) Validate() error {
 	p.Between("burst", c.Burst, 1, math.MaxInt32)
 	perSecond("shop_rate", c.ShopRate)
 	p.Between("shop_burst", c.ShopBurst, 1, math.MaxInt32)
+	perSecond("group_rate", c.GroupRate)
+	p.Between("group_concurrency", c.GroupConcurrency, 0, 1<<16)
 	p.Between("max_shops", c.MaxShops, 1, 1_000_000)
 	b := c.Breaker
 	p.Between("breaker.failures_in_row", b.FailuresInRow, 1, 1_000_000)

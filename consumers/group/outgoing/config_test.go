@@ -25,6 +25,8 @@ func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 		"burst ":                        func(c *Config) { c.Burst = 0 },
 		"shop_rate ":                    func(c *Config) { c.ShopRate = -1 },
 		"shop_burst ":                   func(c *Config) { c.ShopBurst = 0 },
+		"group_rate ":                   func(c *Config) { c.GroupRate = math.Inf(1) },
+		"group_concurrency ":            func(c *Config) { c.GroupConcurrency = -1 },
 		"max_shops ":                    func(c *Config) { c.MaxShops = 0 },
 		"breaker.failures_in_row ":      func(c *Config) { c.Breaker.FailuresInRow = 0 },
 		"breaker.shop_failures_in_row ": func(c *Config) { c.Breaker.ShopFailuresInRow = 0 },

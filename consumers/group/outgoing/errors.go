@@ -12,6 +12,22 @@ import (
 // ErrRefused is wrapped by the errors of Do that say that the call was not made. They are group.Unavailable.
 var ErrRefused = errors.New("call refused")
 
+// ErrOpen is what an error of Do is beside ErrRefused when a breaker has refused the call, that of the dependency or that of the shop: it
+// is away, or on trial. It is for services that have something else to do then.
+var ErrOpen = errors.New("breaker is open")
+
+// refusal is why a call was not made.
+type refusal struct{ name, reason string }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s: %s by its %s", r.name, ErrRefused, r.reason)
+}
+
+// Is is for package errors.
+func (r *refusal) Is(target error) bool {
+	return target == ErrRefused || target == ErrOpen && (r.reason == refusedBreaker || r.reason == refusedShopBreaker)
+}
+
 // errTimeout is the cause of a call's context that has run out.
 var errTimeout = errors.New("call took too long")
 
@@ -40,7 +56,7 @@ func IsAnswer(err error) bool {
 // not come back together.
 func (c *Client) refuse(reason string, wait time.Duration) error {
 	c.m.refused[reason].Inc()
-	return group.Unavailable(spread(wait), fmt.Errorf("%s: %w by its %s", c.name, ErrRefused, reason))
+	return group.Unavailable(spread(wait), &refusal{c.name, reason})
 }
 
 // spread adds the random share.

@@ -119,11 +119,11 @@ func (b *bench) calls(result string) float64    { return value(b.m.calls[result]
 
 // free counts the places of the bulkhead that are free, and leaves them so.
 func (b *bench) free() (n int) {
-	for b.places.TryAcquirePermit() {
+	for b.places.acquire(b.t.Context(), time.Time{}) == nil {
 		n++
 	}
 	for range n {
-		b.places.ReleasePermit()
+		b.places.release()
 	}
 	return n
 }

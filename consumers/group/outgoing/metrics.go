@@ -22,6 +22,8 @@ const (
 	refusedShopBreaker = "shop_breaker"
 	refusedRate        = "rate"
 	refusedShopRate    = "shop_rate"
+	refusedGroupRate   = "group_rate"
+	refusedNoShare     = "no_partitions" // with limits of the group, and none of its partitions
 	refusedHold        = "retry_after"
 )
 
@@ -30,13 +32,14 @@ func results() []string {
 }
 
 func refusals() []string {
-	return []string{refusedBulkhead, refusedBreaker, refusedShopBreaker, refusedRate, refusedShopRate, refusedHold}
+	return []string{refusedBulkhead, refusedBreaker, refusedShopBreaker, refusedRate, refusedShopRate, refusedGroupRate, refusedNoShare, refusedHold}
 }
 
 // metrics resolves every label value once: looking one up costs more than the rest of a call's bookkeeping.
 type metrics struct {
 	state     prometheus.Gauge
 	openShops prometheus.Gauge
+	share     prometheus.Gauge
 	calls     map[string]prometheus.Counter
 	refused   map[string]prometheus.Counter
 	seconds   prometheus.Histogram
@@ -51,6 +54,9 @@ func newMetrics(name string, reg prometheus.Registerer) *metrics {
 		}),
 		openShops: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "millrace_group_breaker_open_shops", Help: "Shops whose breaker is not closed; one stays in the count until a call for the shop succeeds.",
+		}),
+		share: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "millrace_group_call_share", Help: "Share of the limits of the group that this process has, 0 to 1: that of the partitions that it owns.",
 		}),
 		calls:   map[string]prometheus.Counter{},
 		refused: map[string]prometheus.Counter{},
