@@ -27,7 +27,8 @@ func (a *app) devCommand() *cobra.Command {
 		Long: "Run the receiver, the consumer, the console, a Kafka-protocol broker and the real ClickHouse engine on this machine, on\n" +
 			"loopback, with all data in one folder that survives restarts. --kafka-brokers or --clickhouse-url use a running server\n" +
 			"instead. --services runs services on the events too, against what `storesim backends` serves unless told otherwise;\n" +
-			"with --simulate they all run, against a stock API and a mail server of this process that take everything.\n" +
+			"with --simulate, inventory, notifications, translate and orderstate run without being named, and this process plays those\n" +
+			"whom services call and whose address is not given; they take everything.\n" +
 			"The first start fetches the ClickHouse engine (166 MB) with npm.",
 		Example: "  millrace dev --simulate 20 --open\n" +
 			"  millrace dev --services inventory,notifications   # with `storesim backends` in another terminal\n" +

@@ -9,17 +9,37 @@ import (
 	"millrace/cmd/millrace/config"
 	"millrace/cmd/millrace/supervise"
 	"millrace/cmd/storesim/backends"
+	"millrace/consumers/forward"
+	"millrace/consumers/fulfillment"
 	"millrace/consumers/inventory"
 	"millrace/consumers/notifications"
 	"millrace/consumers/orderstate"
+	"millrace/consumers/saga"
 )
 
-// This file is the world outside that services call while a simulated store feeds this process: a stock API and a mail server which
+// This file is the world outside that services call while a simulated store feeds this process: partners' APIs and a mail server which
 // take everything. A simulated order must not reach anybody's real ones by default, so what is configured is left alone.
 
-// worldOf are the settings by which a service finds its part of that world. A service that is not among them calls nobody.
-func worldOf() map[string]string {
-	return map[string]string{inventory.Name: "inventory.stock.url", notifications.Name: "notifications.smtp.address"}
+// contact is one whom a service calls.
+type contact struct {
+	service, setting string // and where the service is told the address
+	address          func(*config.Config) *string
+	played           func(backends.Config) string // the address of the one that plays it
+}
+
+// contacts are all. A service that is not among them calls nobody.
+func contacts() []contact {
+	stock := func(b backends.Config) string { return "http://" + b.StockListen }
+	carrier := func(b backends.Config) string { return "http://" + b.CarrierListen }
+	return []contact{
+		{inventory.Name, "inventory.stock.url", func(c *config.Config) *string { return &c.Inventory.Stock.URL }, stock},
+		{notifications.Name, "notifications.smtp.address", func(c *config.Config) *string { return &c.Notifications.SMTP.Address }, func(b backends.Config) string { return b.SMTPListen }},
+		{fulfillment.Name, "fulfillment.carrier.url", func(c *config.Config) *string { return &c.Fulfillment.Carrier.URL }, carrier},
+		{forward.Name, "forward.url", func(c *config.Config) *string { return &c.Forward.URL }, func(b backends.Config) string { return "http://" + b.HookListen }},
+		{saga.Name, "saga.stock.url", func(c *config.Config) *string { return &c.Saga.Stock.URL }, stock},
+		{saga.Name, "saga.payment.url", func(c *config.Config) *string { return &c.Saga.Payment.URL }, func(b backends.Config) string { return "http://" + b.PaymentListen }},
+		{saga.Name, "saga.carrier.url", func(c *config.Config) *string { return &c.Saga.Carrier.URL }, carrier},
+	}
 }
 
 // simulateServices makes the services run that nobody has said anything about, so that the story of a simulated order shows what services
@@ -30,10 +50,7 @@ func simulateServices(l *config.Loaded, ownKafka bool) bool {
 		return false
 	}
 	if !l.Given("dev.services") {
-		cfg.Services = slices.DeleteFunc(newcomersServices(), func(name string) bool {
-			_, calls := worldOf()[name]
-			return calls && !simulated(l, name)
-		})
+		cfg.Services = slices.DeleteFunc(newcomersServices(), func(name string) bool { return calls(name) && !simulated(l, name) })
 	}
 	return slices.ContainsFunc(cfg.Services, func(name string) bool { return simulated(l, name) })
 }
@@ -43,10 +60,14 @@ func newcomersServices() []string {
 	return []string{inventory.Name, notifications.Name, orderstate.Name, orderstate.TranslateName}
 }
 
-// simulated tells whether what a service calls is simulated: there is such a thing, and nobody has given the address of another.
+// calls tells whether a service calls anybody.
+func calls(name string) bool {
+	return slices.ContainsFunc(contacts(), func(c contact) bool { return c.service == name })
+}
+
+// simulated tells whether somebody whom a service calls is simulated: nobody has given the address of another.
 func simulated(l *config.Loaded, name string) bool {
-	setting, has := worldOf()[name]
-	return has && !l.Given(setting)
+	return slices.ContainsFunc(contacts(), func(c contact) bool { return c.service == name && !l.Given(c.setting) })
 }
 
 // world builds the part that plays it, on addresses of its own, and points at it the services whose address nobody has given.
@@ -60,11 +81,10 @@ func (d *dev) world(ctx context.Context) (supervise.Component, error) {
 	if err != nil {
 		return part, fmt.Errorf("simulate what services call: %w", err)
 	}
-	if !d.loaded.Given(worldOf()[inventory.Name]) {
-		d.cfg.Inventory.Stock.URL = "http://" + cfg.StockListen
-	}
-	if !d.loaded.Given(worldOf()[notifications.Name]) {
-		d.cfg.Notifications.SMTP.Address = cfg.SMTPListen
+	for _, c := range contacts() {
+		if !d.loaded.Given(c.setting) {
+			*c.address(&d.cfg) = c.played(cfg)
+		}
 	}
 	part.Run = server.Run
 	return part, nil

@@ -50,7 +50,7 @@ const sendExample = `  # 20 events per second from 20 stores until Ctrl-C
 
   # 2% of the webhooks get lost; the stores answer questions until Ctrl-C
   storesim send --url http://127.0.0.1:8080/webhooks --secret hush --orders 1000 --forget 0.02 --ledger run.jsonl \
-    --admin-listen 127.0.0.1:8092 --hold`
+    --admin-listen 127.0.0.1:8096 --hold`
 
 func newSend(p Process) *cobra.Command {
 	cfg := sim.DefaultConfig()

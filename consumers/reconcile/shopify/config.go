@@ -11,7 +11,7 @@ import (
 
 // Config is how stores are reached.
 type Config struct {
-	URL        string        `mapstructure:"url" help:"Address of a store's Admin API; {shop} stands for its domain, and /admin/api/… comes after it. Another one than the default is for a proxy, or for 'storesim send --admin-listen': http://127.0.0.1:8092/shops/{shop}."`
+	URL        string        `mapstructure:"url" help:"Address of a store's Admin API; {shop} stands for its domain, and /admin/api/… comes after it. Another one than the default is for a proxy, or for 'storesim send --admin-listen': http://127.0.0.1:8096/shops/{shop}."`
 	APIVersion string        `mapstructure:"api_version" help:"Version of the Admin API, e.g. 2026-10. It should be the one that the webhooks have."`
 	Timeout    time.Duration `mapstructure:"timeout" help:"Longest time for one answer; at least 100ms."`
 	MaxWait    time.Duration `mapstructure:"max_wait" help:"How long one question is asked again while the store does not answer, fails or throttles; at least a second."`
