@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"millrace/partitioning"
 
 	"millrace/consumers/group/orderevent"
-	"millrace/consumers/group/statelog"
+	"millrace/consumers/group/reread"
 	"millrace/schemas"
 )
 
@@ -28,41 +30,63 @@ type OrderRun struct {
 
 // Desk reads the runs of a consumer group, and takes what people want of them.
 type Desk struct {
-	kafka []kgo.Opt
-	log   *statelog.Log
+	kafka      []kgo.Opt
+	group      string
+	reader     *reread.Reader
+	partitions int32
 }
+
+const (
+	// readers is how many partitions are read at a time. It bounds memory: each holds one response.
+	readers = 8
+	// askTimeout bounds a question about topics: an answer takes milliseconds.
+	askTimeout = 30 * time.Second
+)
 
 // OpenDesk finds the state of the group. kafka is how to connect. Close the Desk.
 func OpenDesk(ctx context.Context, kafka []kgo.Opt, group string) (*Desk, error) {
-	log, err := statelog.Open(ctx, kafka, schemas.OrderEventsTopic, group)
+	reader, err := reread.Open(kafka)
 	if err != nil {
 		return nil, err
 	}
-	return &Desk{kafka: kafka, log: log}, nil
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	n, err := reader.Partitions(ctx, schemas.StateTopic(schemas.OrderEventsTopic, group))
+	if err != nil {
+		reader.Close()
+		return nil, err
+	}
+	return &Desk{kafka: kafka, group: group, reader: reader, partitions: n}, nil
 }
 
 // Close ends the connections.
-func (d *Desk) Close() { d.log.Close() }
+func (d *Desk) Close() { d.reader.Close() }
 
-// Runs returns the runs that want chooses, in no order, as of now. Orders without a run are none.
+// Runs returns the runs that want chooses, in no order, as of now. Orders without a run are none. Partitions are read side by side.
 func (d *Desk) Runs(ctx context.Context, want func(*OrderRun) bool) ([]OrderRun, error) {
 	var mu sync.Mutex
 	found := map[string]OrderRun{} // only what is wanted: of a million runs a few hundred go on
-	err := d.log.Fold(ctx, func(_ int32, key string, value []byte) error {
-		r, err := orderRun(key, value)
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if r.Phase != "" && want(&r) {
-			found[key] = r
-		} else {
-			delete(found, key)
-		}
-		return nil
-	})
-	if err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for p := range d.partitions {
+		g.Go(func() error {
+			return d.reader.StateLog(ctx, d.group, schemas.OrderEventsTopic, p, func(key string, value []byte) error {
+				r, err := orderRun(key, value)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if r.Phase != "" && want(&r) {
+					found[key] = r
+				} else {
+					delete(found, key)
+				}
+				return nil
+			})
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	runs := make([]OrderRun, 0, len(found))
@@ -78,7 +102,14 @@ var ErrNoRun = errors.New("the order has no run")
 // Run returns the run of an order.
 func (d *Desk) Run(ctx context.Context, of Order) (OrderRun, error) {
 	key := recordKey(of)
-	value, err := d.log.Get(ctx, key)
+	var value []byte
+	partition := partitioning.Partition([]byte(key), d.partitions)
+	err := d.reader.StateLog(ctx, d.group, schemas.OrderEventsTopic, partition, func(k string, v []byte) error {
+		if k == key {
+			value = bytes.Clone(v)
+		}
+		return nil
+	})
 	if err != nil {
 		return OrderRun{}, err
 	}

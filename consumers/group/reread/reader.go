@@ -84,31 +84,44 @@ func (r *Reader) Events(ctx context.Context, topic string, partition int32, f fu
 // State calls f with the value that a group keeps of each key of a partition of the topic it reads, in no order.
 func (r *Reader) State(ctx context.Context, groupID, topic string, partition int32, f func(key string, value []byte) error) error {
 	newest := map[string][]byte{}
-	name := schemas.StateTopic(topic, groupID)
-	err := r.scan(ctx, name, partition, func(rec *kgo.Record) error {
-		if rec.Value == nil {
-			delete(newest, string(rec.Key))
+	err := r.StateLog(ctx, groupID, topic, partition, func(key string, value []byte) error {
+		if value == nil {
+			delete(newest, key)
 			return nil
 		}
-		newest[string(rec.Key)] = append(newest[string(rec.Key)][:0], rec.Value...) // its batch must not stay in memory
+		newest[key] = append(newest[key][:0], value...) // its batch must not stay in memory
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for key, text := range newest {
-		e, err := state.Decode(text)
-		if err != nil {
-			return fmt.Errorf("read the state of %s in %s: %w", key, name, err)
-		}
-		if !e.HasValue {
-			continue
-		}
-		if err := f(key, e.Value); err != nil {
+	for key, value := range newest {
+		if err := f(key, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// StateLog calls f with each value that a group has kept of the keys of a partition, in order, for who need not hold them all: the last of
+// a key is its state, and nil says that it has none any more. A value is good until f has returned.
+func (r *Reader) StateLog(ctx context.Context, groupID, topic string, partition int32, f func(key string, value []byte) error) error {
+	name := schemas.StateTopic(topic, groupID)
+	return r.scan(ctx, name, partition, func(rec *kgo.Record) error {
+		if rec.Value == nil {
+			return f(string(rec.Key), nil)
+		}
+		e, err := state.Decode(rec.Value)
+		switch {
+		case err != nil:
+			return fmt.Errorf("read the state of %s in %s at offset %d: %w", rec.Key, name, rec.Offset, err)
+		case !e.HasValue:
+			return f(string(rec.Key), nil)
+		case e.Value == nil:
+			return f(string(rec.Key), []byte{})
+		}
+		return f(string(rec.Key), e.Value)
+	})
 }
 
 // scan reads a partition from its beginning to its end as of now.
