@@ -64,7 +64,7 @@ func (c Config) Validate() error {
 		name string
 		cfg  PartnerConfig
 	}{{"stock", c.Stock}, {"payment", c.Payment}, {"carrier", c.Carrier}} {
-		p.Part(partner.name, partner.cfg.HTTPConfig.Validate())
+		p.Part(partner.name, partner.cfg.Validate())
 		limits(partner.name+".call", partner.cfg.Call)
 	}
 	limits("http", c.HTTP)

@@ -209,7 +209,7 @@ func TestKilledProcessesLeaveNoOrderHalfDone(t *testing.T) {
 	c, w := newCluster(t), newWorld()
 	definition := defined(t, quickDefinition)
 	var dice sync.Mutex
-	random := rand.New(rand.NewPCG(6, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(6, 2))
 	roll := func(n int) int {
 		dice.Lock()
 		defer dice.Unlock()

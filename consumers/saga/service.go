@@ -166,7 +166,7 @@ func (b *builder) endpoint(step string, a *Action) (partner[Endpoint], error) {
 		return p, nil
 	}
 	cfg := PartnerConfig{HTTPConfig: outgoing.HTTPConfig{URL: a.URL}, Call: b.cfg.HTTP}
-	if err := cfg.HTTPConfig.Validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return partner[Endpoint]{}, fmt.Errorf("definition_file: step %s: %w", step, err)
 	}
 	if a.TokenFile != "" {
