@@ -11,7 +11,7 @@ import (
 // Config is the section "reconcile".
 type Config struct {
 	Shopify     shopify.Config `mapstructure:"shopify"`
-	TokensFile  string         `mapstructure:"tokens_file" help:"YAML file with the Admin API access token of each store: shops: {name.myshopify.com: token}. The tokens need the scopes read_orders, read_fulfillments, read_inventory and read_locations. Read anew at each run."`
+	TokensFile  string         `mapstructure:"tokens_file" help:"YAML file with the Admin API access token of each store: shops: {name.myshopify.com: token}. They need the scopes read_orders (read_all_orders for what is older than 60 days), read_customers, read_fulfillments, read_inventory and read_locations. Read anew at each run."`
 	Token       secret.Secret  `mapstructure:"token" help:"Access token for stores that are not in tokens_file; empty for none."`
 	Shops       []string       `mapstructure:"shops" help:"Stores that --all-shops and --watch look at beside those in tokens_file, e.g. name.myshopify.com."`
 	Every       time.Duration  `mapstructure:"every" help:"How often --watch looks at all stores; at least a second."`

@@ -31,6 +31,9 @@ func (r *Reconciler) round(ctx context.Context, through map[string]time.Time, fi
 		r.log.ErrorContext(ctx, "stores not reconciled", "err", err)
 		return
 	}
+	if len(shops) == 0 {
+		r.log.WarnContext(ctx, "no store to reconcile", "setting", "reconcile.tokens_file")
+	}
 	spanOf := func(shop string) Span {
 		since := now.Add(-r.cfg.Lookback)
 		at, known := through[shop]

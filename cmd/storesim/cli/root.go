@@ -57,7 +57,8 @@ func newRoot(p Process) *cobra.Command {
 		Long: `storesim is a simulated Shopify for testing what receives its webhooks, and the world outside of what handles them.
 
   send      makes up stores and the lives of their orders and delivers their webhooks, with
-            duplicates, disorder and retries, and keeps a ledger of what was acknowledged
+            duplicates, disorder, gaps and retries, and keeps a ledger of what was acknowledged;
+            the stores answer questions about themselves as Shopify's Admin API does
   flood     loads a receiver over a fixed number of connections and measures latency
   verify    compares ClickHouse with the ledger
   backends  serves what services call: stock, payment, carrier, ERP, a hook and SMTP, with faults on demand and a ledger
