@@ -42,13 +42,13 @@ const (
 // apply is called with r.mu held.
 func (r *Runtime) apply(it *schedule.Item, o outcome, now time.Time) {
 	p := it.Partition() // a settled item is not ours any more
+	var written any     // nil, and not a nil pointer, for nothing
+	if o.writes != nil {
+		written = o.writes
+	}
 	switch o.kind {
 	case toSettle:
-		if o.writes == nil {
-			r.sched.Done(it, nil, 0, now)
-		} else {
-			r.sched.Done(it, o.writes, o.size, now)
-		}
+		r.sched.Done(it, written, o.size, now)
 	case toWait:
 		r.sched.Wait(it, o.due, now)
 	case toAside, toPutAside:
@@ -56,7 +56,7 @@ func (r *Runtime) apply(it *schedule.Item, o outcome, now time.Time) {
 	case toSleep:
 		r.sched.Sleep(it, o.due, now)
 	case toPut:
-		r.sched.Defer(it, o.due, now)
+		r.sched.Defer(it, written, o.size, o.due, now)
 	case toBury:
 		r.sched.Dead(it, r.cfg.DeadLetter == DeadLetterPark, now)
 	case toRelease:
@@ -126,14 +126,19 @@ func (r *Runtime) judge(it *schedule.Item, u *unit, began time.Time) outcome {
 	if err != nil {
 		return r.dead(it, u, classUnreadable, err, began)
 	}
+	reason := ""
 	if r.svc.State {
 		if err := u.loadState(); err != nil {
 			return r.retry(it, u, classState, fmt.Errorf("read the state: %w", err), began)
 		}
-		if reason := u.repeated(r.svc.Dedupe); reason != "" {
-			r.metrics.verdicts.With(reason).Inc()
-			return r.settled(it, u, reason, began, time.Now(), false)
-		}
+		reason = u.repeated(&u.event, r.svc.Dedupe)
+	}
+	if reason == "" && r.superseded(it, u) {
+		reason = reasonSuperseded
+	}
+	if reason != "" {
+		r.metrics.verdicts.With(reason).Inc()
+		return r.settled(it, u, reason, began, time.Now(), false)
 	}
 	r.transition(slog.LevelDebug, "started", it, u, began)
 	ctx := &u.deadline
@@ -158,7 +163,7 @@ func (r *Runtime) judge(it *schedule.Item, u *unit, began time.Time) outcome {
 	case v != nil && v.Kind == verdict.NotReady:
 		return r.notReady(it, u, v, began)
 	case v != nil && v.Kind == verdict.Unavailable:
-		return r.unavailable(it, u, v, began)
+		return r.unavailable(it, u, v, verdict.Keeps(err), began)
 	case errors.As(err, new(*panicked)):
 		return r.retry(it, u, classPanic, err, began)
 	case timedOut:
@@ -261,10 +266,16 @@ func (r *Runtime) notReady(it *schedule.Item, u *unit, v *verdict.Error, began t
 	return o
 }
 
-func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict.Error, began time.Time) outcome {
+func (r *Runtime) unavailable(it *schedule.Item, u *unit, v *verdict.Error, keep bool, began time.Time) outcome {
 	r.metrics.verdicts.With(classUnavailable).Inc()
 	first := it.Since.IsZero()
 	o := r.putOff(it, v.After)
+	if keep {
+		// Nothing is remembered of the event itself, which is to come again.
+		if o.writes, o.size = u.writes(Dedupe{}); o.writes != nil {
+			o.kind = toPut
+		}
+	}
 	o.waiting(first, classUnavailable, v)
 	r.transition(slog.LevelDebug, "unavailable", it, u, began, "err", v, "after", v.After, "where", o.where())
 	return o

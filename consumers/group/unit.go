@@ -20,7 +20,7 @@ func (f HandlerFunc) Handle(ctx context.Context, e *Event, u UnitOfWork) error {
 
 // UnitOfWork collects what an event writes to Kafka. All of it, together with the fact that the event is done, is one Kafka
 // transaction: a reader with isolation read_committed sees all of it once, or none. With a verdict other than nil or Skip it is
-// thrown away. It must not be used after the handler has returned.
+// thrown away, unless Keep says otherwise. It must not be used after the handler has returned.
 type UnitOfWork interface {
 	// Emit adds a record to one of Service.Emits. It is partitioned by its key as Kafka's own clients do.
 	// Errors, all permanent: the topic is not among Service.Emits; the record is larger than schemas.MaxMessageBytes.

@@ -111,19 +111,20 @@ func (u *unit) loadState() error {
 	return err
 }
 
-// Reasons of repeats.
+// Reasons of events that need no handling.
 const (
-	reasonDuplicate = "duplicate"
-	reasonStale     = "stale"
+	reasonDuplicate  = "duplicate"
+	reasonStale      = "stale"
+	reasonSuperseded = "superseded"
 )
 
-// repeated tells why an event needs no handling; "" when it does.
-func (u *unit) repeated(d Dedupe) string {
-	if d.WebhookIDs > 0 && slices.Contains(u.kept.IDs, state.IDOf(u.event.ID)) {
+// repeated tells why an event of the key needs no handling; "" when it does.
+func (u *unit) repeated(e *Event, d Dedupe) string {
+	if d.WebhookIDs > 0 && slices.Contains(u.kept.IDs, state.IDOf(e.ID)) {
 		return reasonDuplicate
 	}
 	if d.UpdatedAt != nil && u.kept.HasVersion {
-		if v, ok := d.UpdatedAt(&u.event); ok && v < u.kept.Version {
+		if v, ok := d.UpdatedAt(e); ok && v < u.kept.Version {
 			return reasonStale
 		}
 	}

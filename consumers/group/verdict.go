@@ -65,3 +65,13 @@ func Wait(err error) (after time.Duration, ok bool) {
 	}
 	return v.After, true
 }
+
+// Keep lets an Unavailable keep what the handler has emitted and stored before, for what is true while the event waits. The event then
+// waits in the retry topic, which is written in the same transaction; so do it once and not with every try. Any other verdict stays what
+// it is.
+func Keep(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &verdict.Kept{Err: err}
+}

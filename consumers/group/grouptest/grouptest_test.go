@@ -23,6 +23,9 @@ func TestVerdictReadsWhatPackageGroupMakes(t *testing.T) {
 		{group.Permanent(cause), Outcome{Kind: Permanent}},
 		{group.NotReady(time.Second, "order %d", 1), Outcome{Kind: NotReady, After: time.Second}},
 		{group.Unavailable(time.Minute, cause), Outcome{Kind: Unavailable, After: time.Minute}},
+		{fmt.Errorf("x: %w", group.Keep(group.Unavailable(time.Minute, cause))), Outcome{Kind: Unavailable, After: time.Minute, Kept: true}},
+		{group.Keep(group.Permanent(cause)), Outcome{Kind: Permanent}},
+		{group.Keep(nil), Outcome{Kind: Done}},
 		{fmt.Errorf("x: %w", group.Permanent(group.Skip("inner"))), Outcome{Kind: Permanent}},
 		{errors.Join(cause, group.Skip("joined")), Outcome{Kind: Skipped, Reason: "joined"}},
 	} {
@@ -52,7 +55,7 @@ func TestUnitKeepsWhatWasDoneAndThrowsAwayWhatFailed(t *testing.T) {
 	for i, tc := range []struct {
 		verdict error
 		kept    int
-	}{{nil, 1}, {errors.New("x"), 1}, {group.NotReady(1, "x"), 1}, {group.Skip("x"), 2}} {
+	}{{nil, 1}, {errors.New("x"), 1}, {group.NotReady(1, "x"), 1}, {group.Skip("x"), 2}, {group.Keep(group.Unavailable(1, errors.New("x"))), 3}, {group.Keep(errors.New("x")), 3}} {
 		verdict = tc.verdict
 		u.Handle(t.Context(), h, &group.Event{})
 		if len(u.StateValue) != tc.kept || len(u.Emitted) != tc.kept {

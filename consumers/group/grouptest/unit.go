@@ -20,12 +20,13 @@ type Unit struct {
 	Notes      []string       // in the order of Note
 }
 
-// Handle runs h as the runtime does: what it emitted and stored is kept when the verdict is nil or Skip, and thrown away otherwise.
+// Handle runs h as the runtime does: what it emitted and stored is kept when the verdict is nil or Skip, or marked by group.Keep, and
+// thrown away otherwise.
 func (u *Unit) Handle(ctx context.Context, h group.Handler, e *group.Event) Outcome {
 	try := &Unit{StateValue: u.StateValue, Topics: u.Topics, Stateless: u.Stateless}
 	out := Verdict(h.Handle(ctx, e, try))
 	u.Notes = append(u.Notes, try.Notes...)
-	if out.Kind == Done || out.Kind == Skipped {
+	if out.Kind == Done || out.Kind == Skipped || out.Kept {
 		u.StateValue = try.StateValue
 		u.Emitted = append(u.Emitted, try.Emitted...)
 	}

@@ -24,12 +24,13 @@ type Outcome struct {
 	Kind   Kind
 	Reason string        // of Skipped
 	After  time.Duration // of NotReady and Unavailable
+	Kept   bool          // of Unavailable: what was emitted and stored is kept, see group.Keep
 	Err    error         // as the handler returned it
 }
 
 // Verdict reads a handler's error as the runtime does.
 func Verdict(err error) Outcome {
-	out := Outcome{Kind: Retry, Err: err}
+	out := Outcome{Kind: Retry, Kept: verdict.Keeps(err), Err: err}
 	v := verdict.Of(err)
 	if v != nil {
 		out.Reason, out.After = v.Reason, v.After

@@ -21,7 +21,7 @@ const (
 type Completion struct {
 	Item   *Item
 	Kind   Kind
-	Writes any   // what was given to Done
+	Writes any   // what was given to Done or Defer
 	Aside  bool  // of Deferred: it lets later events of its key pass
 	Log    int64 // set by the caller before Committed, for Deferred and Parked: the offset of the record in the retry log
 

@@ -181,7 +181,7 @@ func (w *world) finish() {
 	case "defer":
 		it.Attempts++
 		w.finished[it.Offset] = Deferred
-		w.s.Defer(it, later, w.now)
+		w.s.Defer(it, nil, 0, later, w.now)
 	case "dead":
 		w.finished[it.Offset] = Dead
 		if w.parking {

@@ -96,6 +96,14 @@ func (s *Scheduler) Next(now time.Time) *Item {
 	}
 }
 
+// Behind returns what is in memory behind a running item in its key, in order.
+func (s *Scheduler) Behind(it *Item) []*Item {
+	if it.part.gone {
+		return nil
+	}
+	return it.key.queue[1:]
+}
+
 // back takes a running item back; it returns false when the partition was dropped meanwhile.
 func (s *Scheduler) back(it *Item) bool {
 	p := it.part
@@ -170,14 +178,17 @@ func (s *Scheduler) Sleep(it *Item, due, now time.Time) {
 	s.settle(it.part, it.key, now)
 }
 
-// Defer writes an item to the retry topic by the next commit, due then; what is behind it in its key goes behind it there.
-func (s *Scheduler) Defer(it *Item, due, now time.Time) {
+// Defer writes an item to the retry topic by the next commit, due then; what is behind it in its key goes behind it there. writes is
+// what it wrote, nil for nothing, and extra what that weighs.
+func (s *Scheduler) Defer(it *Item, writes any, extra int, due, now time.Time) {
 	if !s.back(it) {
 		return
 	}
 	p, k := it.part, it.key
 	it.due = due.UnixNano()
-	s.put(p, it, Deferred)
+	it.size += extra
+	s.hold(p, extra)
+	s.put(p, it, Deferred).Writes = writes
 	s.deferFrom(p, k, 1)
 	s.settle(p, k, now)
 	s.admit(p, now)
