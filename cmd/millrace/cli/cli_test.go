@@ -13,7 +13,7 @@ import (
 // commands are all that a user may run.
 func commands() []string {
 	return []string{
-		"", "dev", "ingest", "consume", "consume analytics", "consume inventory", "consume notifications", "consume fulfillment", "consume forward", "consume orderstate", "consume translate", "consume saga", "console", "order", "order show", "order history", "order check", "topics", "topics plan", "topics apply", "topics check", "dlq", "dlq list", "dlq show", "dlq redrive", "dlq drop", "retry", "retry list", "saga", "saga list", "saga show", "saga retry", "saga abort",
+		"", "dev", "ingest", "consume", "consume analytics", "consume inventory", "consume notifications", "consume fulfillment", "consume erp", "consume forward", "consume orderstate", "consume translate", "consume saga", "console", "order", "order show", "order history", "order check", "topics", "topics plan", "topics apply", "topics check", "dlq", "dlq list", "dlq show", "dlq redrive", "dlq drop", "retry", "retry list", "saga", "saga list", "saga show", "saga retry", "saga abort",
 		"clickhouse", "clickhouse migrate", "clickhouse status", "clickhouse rebuild", "config", "config check", "config dump", "version",
 		"completion", "completion bash",
 	}

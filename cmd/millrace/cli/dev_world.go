@@ -9,6 +9,7 @@ import (
 	"millrace/cmd/millrace/config"
 	"millrace/cmd/millrace/supervise"
 	"millrace/cmd/storesim/backends"
+	"millrace/consumers/erp"
 	"millrace/consumers/forward"
 	"millrace/consumers/fulfillment"
 	"millrace/consumers/inventory"
@@ -35,6 +36,7 @@ func contacts() []contact {
 		{inventory.Name, "inventory.stock.url", func(c *config.Config) *string { return &c.Inventory.Stock.URL }, stock},
 		{notifications.Name, "notifications.smtp.address", func(c *config.Config) *string { return &c.Notifications.SMTP.Address }, func(b backends.Config) string { return b.SMTPListen }},
 		{fulfillment.Name, "fulfillment.carrier.url", func(c *config.Config) *string { return &c.Fulfillment.Carrier.URL }, carrier},
+		{erp.Name, "erp.api.url", func(c *config.Config) *string { return &c.ERP.API.URL }, func(b backends.Config) string { return "http://" + b.ERPListen }},
 		{forward.Name, "forward.url", func(c *config.Config) *string { return &c.Forward.URL }, func(b backends.Config) string { return "http://" + b.HookListen }},
 		{saga.Name, "saga.stock.url", func(c *config.Config) *string { return &c.Saga.Stock.URL }, stock},
 		{saga.Name, "saga.payment.url", func(c *config.Config) *string { return &c.Saga.Payment.URL }, func(b backends.Config) string { return "http://" + b.PaymentListen }},

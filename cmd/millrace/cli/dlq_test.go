@@ -263,7 +263,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"dlq list --since yesterday":              {cli.ExitUsage, "--since"},
 		"dlq list --until 1.13.2026":              {cli.ExitUsage, "--until"},
 		"dlq redrive --rate -1":                   {cli.ExitUsage, "--rate"},
-		"dlq list --service nosuch":               {cli.ExitUsage, "there are analytics, inventory, notifications, fulfillment, forward, orderstate, translate, saga"},
+		"dlq list --service nosuch":               {cli.ExitUsage, "there are analytics, inventory, notifications, fulfillment, erp, forward, orderstate, translate, saga"},
 		"dlq list --service inventory --group g":  {cli.ExitUsage, "give one"},
 		"dlq list --service notifications":        {cli.ExitFailure, "groups that have one: millrace-inventory"},
 		"retry list --group nosuch":               {cli.ExitFailure, "groups that have one: millrace-inventory"},
@@ -300,7 +300,7 @@ func TestHelpOfDeadLetterCommands(t *testing.T) {
 func TestWordsOfFiltersAreCompleted(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[string]string{
-		"--service":       "inventory\nnotifications\nfulfillment\nforward\norderstate\ntranslate\nsaga\n",
+		"--service":       "inventory\nnotifications\nfulfillment\nerp\nforward\norderstate\ntranslate\nsaga\n",
 		"--class":         "permanent\nexhausted\nnot_ready\npanic\nunreadable\ntoo_large\n",
 		"--topic":         "shopify.orders\nshopify.inventory\n",
 		"--shopify-topic": "orders/create\n",

@@ -17,6 +17,7 @@ import (
 	"millrace/cmd/millrace/config"
 	"millrace/cmd/millrace/supervise"
 	"millrace/consumers/analytics"
+	"millrace/consumers/erp"
 	"millrace/consumers/forward"
 	"millrace/consumers/fulfillment"
 	consumer "millrace/consumers/group"
@@ -125,6 +126,22 @@ func builtinServices() []keyedService {
 			config: func(c *config.Config) *consumer.Config { return &c.Fulfillment.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return fulfillment.Service(s.cfg.Fulfillment, fulfillment.Deps{Logger: s.log, Registerer: s.registry})
+			},
+		},
+		{
+			name:  erp.Name,
+			short: "Keep an ERP in step with orders and customers",
+			long: "Read the orders and customers as one consumer group and send each version of them as a document to an ERP over HTTP: the\n" +
+				"newest one in the end, whatever order Shopify's webhooks come in, and each once. The rate that the ERP bears holds for all\n" +
+				"processes together. An ERP that is away makes it wait; a document that it refuses for good becomes a dead letter\n" +
+				"(`millrace dlq`). Run as many as you like: they share the partitions.",
+			example: "  millrace consume erp --config millrace.yaml\n" +
+				"  millrace consume erp --kafka-brokers k1:9092 --erp-api-url https://erp.internal --erp-api-token-file /run/secrets/erp \\\n" +
+				"    --erp-call-group-rate 2 --erp-call-group-concurrency 4",
+			topics: always(erp.Topics()), emits: erp.Emits(), state: true,
+			config: func(c *config.Config) *consumer.Config { return &c.ERP.Consumer },
+			build: func(s *service) (consumer.Service, error) {
+				return erp.Service(s.cfg.ERP, erp.Deps{Logger: s.log, Registerer: s.registry})
 			},
 		},
 		{

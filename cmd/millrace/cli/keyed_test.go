@@ -308,16 +308,17 @@ func TestTheTopicsOfTheServicesFollowTheirGroups(t *testing.T) {
 		"millrace.fulfillment.tasks ", "millrace.fulfillment.tasks.millrace-fulfillment.retry", "shopify.orders.millrace-fulfillment.state",
 		"shopify.orders.millrace-forward.retry", "shopify.orders.millrace-forward.dlq", "shopify.orders.millrace-forward.state",
 		"millrace.order_events ", "millrace.order_events.millrace-saga.retry", "millrace.order_events.millrace-saga.dlq", "millrace.order_events.millrace-saga.state",
+		"shopify.orders.millrace-erp.retry", "shopify.customers.millrace-erp.dlq", "shopify.customers.millrace-erp.state",
 	} {
 		if r.code != cli.ExitOK || !strings.Contains(r.stdout, want) {
 			t.Errorf("topics plan = %d, want %s:\n%s%s", r.code, want, r.stdout, r.stderr)
 		}
 	}
-	if n := strings.Count(r.stdout, "shopify."); n != 7+6+5*3 {
-		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each service that reads one:\n%s", n, r.stdout)
+	if n := strings.Count(r.stdout, "shopify."); n != 7+6+7*3 {
+		t.Errorf("the plan names %d topics, want 7 of the domains, dead letters of the sink for 6, and 3 of each topic of each service:\n%s", n, r.stdout)
 	}
-	if n := strings.Count(r.stdout, "millrace.order_events"); n != 1+1+3 {
-		t.Errorf("the plan names %d topics of the event store, want it, the sink's dead letters and 3 of its fold:\n%s", n, r.stdout)
+	if n := strings.Count(r.stdout, "millrace.order_events"); n != 1+1+2*3 {
+		t.Errorf("the plan names %d topics of the event store, want it, the sink's dead letters and 3 of each that reads it:\n%s", n, r.stdout)
 	}
 	if n := strings.Count(r.stdout, "millrace.activity"); n != 2 {
 		t.Errorf("the plan names %d topics of activity, want it and its dead letters:\n%s", n, r.stdout)
@@ -414,7 +415,7 @@ func TestDevRunsTheServicesThatItIsTold(t *testing.T) {
 		t.Errorf("repeated effects: %+v", a)
 	}
 	r := program(t.Context(), "dev", "--data", t.TempDir(), "--services", "inventory,mails")
-	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, forward, orderstate, translate, saga, is "mails"`) {
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, `dev.services[1] must be one of inventory, notifications, fulfillment, erp, forward, orderstate, translate, saga, is "mails"`) {
 		t.Errorf("dev with an unknown service = %d %s, want 2 and the names", r.code, r.stderr)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"millrace/console"
 	"millrace/consumers/analytics"
 	"millrace/consumers/analytics/database"
+	"millrace/consumers/erp"
 	"millrace/consumers/forward"
 	"millrace/consumers/fulfillment"
 	"millrace/consumers/group"
@@ -35,6 +36,7 @@ type Config struct {
 	Inventory     inventory.Config           `mapstructure:"inventory"`
 	Notifications notifications.Config       `mapstructure:"notifications"`
 	Fulfillment   fulfillment.Config         `mapstructure:"fulfillment"`
+	ERP           erp.Config                 `mapstructure:"erp"`
 	Forward       forward.Config             `mapstructure:"forward"`
 	OrderState    orderstate.Config          `mapstructure:"orderstate"`
 	Translate     orderstate.TranslateConfig `mapstructure:"translate"`
@@ -91,7 +93,7 @@ type Dev struct {
 	ClickHouse string   `mapstructure:"clickhouse" help:"Address of the embedded ClickHouse's HTTP interface, host:port."`
 	Data       string   `mapstructure:"data" help:"Folder for all data; made if it is missing. One process at a time."`
 	Simulate   float64  `mapstructure:"simulate" help:"Webhooks per second that a simulated store sends to this process; 0 for none."`
-	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, fulfillment, forward, orderstate, translate, saga. Their topics exist in any case. With dev.simulate and a broker of its own, inventory, notifications, translate and orderstate unless said otherwise: what services call is simulated too, where its address is not given."`
+	Services   []string `mapstructure:"services" help:"Services to run as well, by the names of 'millrace consume': inventory, notifications, fulfillment, erp, forward, orderstate, translate, saga. Their topics exist in any case. With dev.simulate and a broker of its own, inventory, notifications, translate and orderstate unless said otherwise: what services call is simulated too, where its address is not given."`
 	Open       bool     `mapstructure:"open" help:"Show the console in the web browser once everything runs, where there is a terminal and a browser."`
 	Fsync      bool     `mapstructure:"fsync" help:"Write through to the disk before an event counts as stored, so that it survives a power loss and not only a crash of the process. Slower."`
 }
@@ -133,6 +135,7 @@ func Default() Config {
 		Inventory:     inventory.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
 		Fulfillment:   fulfillment.DefaultConfig(),
+		ERP:           erp.DefaultConfig(),
 		Forward:       forward.DefaultConfig(),
 		OrderState:    orderstate.DefaultConfig(),
 		Translate:     orderstate.DefaultTranslateConfig(),

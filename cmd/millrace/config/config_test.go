@@ -32,6 +32,7 @@ func broken() map[string]string {
 		"topics":        "MILLRACE_TOPICS_MIN_INSYNC_REPLICAS=4",
 		"clickhouse":    "MILLRACE_CLICKHOUSE_URL=ftp://x",
 		"analytics":     "MILLRACE_ANALYTICS_BATCH_ROWS=0",
+		"erp":           "MILLRACE_ERP_FALLBACK=skip",
 		"inventory":     "MILLRACE_INVENTORY_STOCK_URL=nowhere",
 		"notifications": "MILLRACE_NOTIFICATIONS_CONSUMER_RETRY_JITTER=2",
 		"fulfillment":   "MILLRACE_FULFILLMENT_SHIP_ON=never",
