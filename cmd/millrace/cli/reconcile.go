@@ -159,7 +159,9 @@ func (a *app) reconcileOnce(ctx context.Context, s *service, db *database.DB, f 
 	span := r.Span(f.since, f.until, time.Now())
 	out := a.p.Stdout
 	var told error
-	o := reconcile.Options{DryRun: f.dry, By: whoami(), Progress: func(done, total time.Duration) { bar.show("looking", int64(done/time.Second), int64(total/time.Second)) }}
+	o := reconcile.Options{DryRun: f.dry, By: whoami(), Progress: func(done, total time.Duration) {
+		bar.show("looking", int64(done/time.Second), int64(total/time.Second))
+	}}
 	if f.asJSON || f.dry {
 		o.Found = func(found reconcile.Finding) { told = errors.Join(told, writeFinding(out, found, f)) }
 	}
