@@ -81,6 +81,8 @@ func describeWork(data schemas.OrderEventData) string {
 		return words("ERP has", d.Document, "as of", d.Version.UTC().Format(time.DateTime))
 	case *schemas.ConfirmationSent:
 		return "mailed " + strings.ReplaceAll(d.Kind, "_", " ")
+	case *schemas.ConfirmationRequested:
+		return "mail wanted: " + strings.ReplaceAll(d.Kind, "_", " ")
 	case *schemas.ServiceProvisional:
 		return d.Service + ": " + d.State + ", provisional"
 	case *schemas.ServiceSettled:
@@ -116,6 +118,10 @@ func describeSaga(data schemas.OrderEventData) string {
 		return "saga " + d.Saga + " is parked: a person has to look"
 	case *schemas.SagaAborted:
 		return "saga " + d.Saga + " aborted"
+	case *schemas.SagaRetryRequested:
+		return d.Who + " wants saga " + d.Saga + " tried now"
+	case *schemas.SagaAbortRequested:
+		return d.Who + " wants saga " + d.Saga + " ended"
 	default:
 		return ""
 	}
