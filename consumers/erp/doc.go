@@ -24,6 +24,9 @@
 // While the ERP is away (its breaker is open) events wait, and burn no attempt. By Config.Fallback they are told as provisional meanwhile, or
 // the documents go to another address that leads to the same ERP.
 //
+// What became of an order it tells the event store in the same commit: ERPSynced, with its idempotency key as the effect's name, and
+// ServiceProvisional.
+//
 // What it is not: a way back. It reads nothing from the ERP. Personal data that Shopify withholds is missing from the documents too,
 // and what is gone from a body is gone from its document.
 package erp

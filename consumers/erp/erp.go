@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"millrace/consumers/group/outgoing"
 )
@@ -41,6 +42,13 @@ type Document struct {
 	Version string // RFC 3339, UTC
 	Content json.RawMessage
 }
+
+// key is the one by which a version of it is sent.
+func (d *Document) key(version time.Time) string {
+	return fmt.Sprintf("erp:%s:%s/%s:%s", d.Shop, d.Kind, d.ID, versionText(version))
+}
+
+func versionText(version time.Time) string { return version.Format(time.RFC3339Nano) }
 
 // httpERP is ERP over HTTP.
 type httpERP struct{ api *outgoing.API }

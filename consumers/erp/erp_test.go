@@ -38,7 +38,7 @@ func TestTheERPIsSpokenToAsItsContractSays(t *testing.T) {
 		t.Fatalf("Service() error: %v", err)
 	}
 	for topic, body := range map[string]string{"orders/create": order(1, "12.50"), "customers/create": `{"id":7,"updated_at":"2026-11-23T10:00:01Z"}`} {
-		u := &grouptest.Unit{}
+		u := &grouptest.Unit{Topics: Emits()}
 		if out := u.Handle(t.Context(), s.Handler, event(topic, body, 0)); out.Kind != grouptest.Done || len(u.Notes) != 1 || u.Notes[0] != "sent to the ERP, as D-17" {
 			t.Errorf("%s: %+v, notes %q", topic, out, u.Notes)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -101,7 +100,7 @@ func (w *work) do(ctx context.Context) error {
 	case err == nil:
 		w.state.Hash, w.state.Provisional = hash, false
 		w.count()
-		return w.tell(outcome{version: w.state.Version, documentID: id})
+		return w.tell(outcome{effect: d.key(w.state.Version), version: w.state.Version, documentID: id})
 	case errors.Is(err, ErrStale):
 		// Somebody else has written it. What the ERP has now is not what it had from us.
 		w.state.Hash, w.state.Provisional = "", false
@@ -131,8 +130,8 @@ func (w *work) content() ([]byte, error) {
 func (w *work) put(ctx context.Context, d Document) (id string, err error) {
 	for range 2 {
 		version := w.state.next()
-		d.Version = version.Format(time.RFC3339Nano)
-		key := fmt.Sprintf("erp:%s:%s/%s:%s", d.Shop, d.Kind, d.ID, d.Version)
+		d.Version = versionText(version)
+		key := d.key(version)
 		err = w.call(ctx, d.Shop, func(ctx context.Context, erp ERP) error {
 			id, err = erp.Put(ctx, key, d)
 			return err

@@ -27,6 +27,7 @@ func TestEveryVersionReplacesTheOneBefore(t *testing.T) {
 	c := setup(t)
 	c.want(c.on("customers/update", `{"id":7,"email":"jo@example.com","updated_at":"2026-11-23T10:00:01Z"}`, 0), grouptest.Done, "",
 		"erp:acme.myshopify.com:customer/7:2026-11-23T10:00:01Z")
+	c.told() // the store has what happened to orders
 	if got := string(c.now["customer/7"].Content); got != `{"customer_id":"7","email":"jo@example.com","tax_exempt":false}` {
 		t.Errorf("the ERP has %s", got)
 	}
@@ -133,6 +134,7 @@ func TestWhileTheERPIsAwayItIsToldOnceThatADocumentIsProvisional(t *testing.T) {
 		if strings.Contains(string(b.StateValue), "provisional") {
 			t.Errorf("state %s after all is well", b.StateValue)
 		}
+		b.told("w-1/erp/ServiceProvisional/erp", "w-1/erp/ERPSynced/"+key("01"))
 	})
 }
 

@@ -97,7 +97,7 @@ type bench struct {
 func setup(t *testing.T, changes ...func(*Config)) *bench {
 	t.Helper()
 	b := newBooks()
-	return &bench{books: b, t: t, svc: newService(t, b, nil, changes...)}
+	return &bench{books: b, t: t, svc: newService(t, b, nil, changes...), Unit: grouptest.Unit{Topics: Emits()}}
 }
 
 // sent is when Shopify sent the first event of a test.
@@ -127,6 +127,26 @@ func (b *bench) want(got grouptest.Outcome, kind grouptest.Kind, reason string, 
 	}
 	for _, f := range b.faults {
 		b.t.Error(f)
+	}
+}
+
+// told checks the events of the order that the event store has got, by their ids.
+func (b *bench) told(want ...string) {
+	b.t.Helper()
+	var got []string
+	for _, r := range b.Emitted {
+		meta, err := schemas.ParseHeaders(r.Headers)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		fact, err := schemas.DecodeOrderEvent(&meta, r.Value)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		got = append(got, fact.ID)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		b.t.Errorf("told %q, want %q", got, want)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestTheERPEndsWithTheNewestVersion(t *testing.T) {
 			}
 		}
 		deliveries := rapid.Permutation(slices.Concat(versions, versions)).Draw(t, "deliveries")
-		unit := &grouptest.Unit{}
+		unit := &grouptest.Unit{Topics: Emits()}
 		for i := 0; i < len(deliveries); {
 			if i+1 < len(deliveries) && supersedes(deliveries[i], deliveries[i+1]) && rapid.Bool().Draw(t, "overtaken") {
 				i++

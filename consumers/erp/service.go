@@ -35,6 +35,9 @@ func Topics() []string {
 	return []string{schemas.DomainOrders.KafkaTopic(), schemas.DomainCustomers.KafkaTopic()}
 }
 
+// Emits are the topics that the service writes to: what it did for an order is an event of the order.
+func Emits() []string { return []string{schemas.OrderEventsTopic} }
+
 // Service builds the service. It connects to nothing; the error tells which setting is at fault.
 func Service(cfg Config, d Deps) (group.Service, error) {
 	if err := cfg.Validate(); err != nil {
@@ -62,7 +65,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		return group.Service{}, fmt.Errorf("erp: %w", err)
 	}
 	return group.Service{
-		Name: Name, Topics: Topics(), Handler: h, State: true, Gate: gate, Supersedes: supersedes,
+		Name: Name, Topics: Topics(), Emits: Emits(), Handler: h, State: true, Gate: gate, Supersedes: supersedes,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs}, // no UpdatedAt: the state knows more, see the package comment
 	}, nil
 }
