@@ -135,11 +135,11 @@ func edgeOf(edge []schemas.ID, nodes []summaryNode, last time.Time) []schemas.ID
 	return edge
 }
 
-func ordersOf(d *struct {
+type ordersData struct {
 	Orders connection[summaryNode] `json:"orders"`
-}) *connection[summaryNode] {
-	return &d.Orders
 }
+
+func ordersOf(d *ordersData) *connection[summaryNode] { return &d.Orders }
 
 // pages yields the pages of a connection that are not empty. of finds it in the answer; nil is none.
 func pages[N, D any](ctx context.Context, s *Store, name, query string, vars map[string]any, of func(*D) *connection[N]) iter.Seq2[[]N, error] {
@@ -240,14 +240,10 @@ func (n *levelNode) level() Level {
 
 // Locations returns the store's locations, those that are closed as well.
 func (s *Store) Locations(ctx context.Context) (ids []schemas.ID, err error) {
-	type node struct {
-		ID schemas.ID `json:"id"`
+	type data struct {
+		Locations connection[reference] `json:"locations"`
 	}
-	of := func(d *struct {
-		Locations connection[node] `json:"locations"`
-	}) *connection[node] {
-		return &d.Locations
-	}
+	of := func(d *data) *connection[reference] { return &d.Locations }
 	for nodes, err := range pages(ctx, s, "locations", queryLocations, map[string]any{}, of) {
 		if err != nil {
 			return nil, err
@@ -266,11 +262,12 @@ func (s *Store) Levels(ctx context.Context, location schemas.ID, from, to time.T
 }
 
 func (s *Store) levels(ctx context.Context, location schemas.ID, from, to time.Time, yield func([]Level, error) bool) bool {
-	of := func(d *struct {
+	type data struct {
 		Location *struct {
 			Levels connection[levelNode] `json:"inventoryLevels"`
 		} `json:"location"`
-	}) *connection[levelNode] {
+	}
+	of := func(d *data) *connection[levelNode] {
 		if d.Location == nil {
 			return nil
 		}

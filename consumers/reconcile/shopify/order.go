@@ -24,9 +24,10 @@ type Order struct {
 func (s *Store) Order(ctx context.Context, sum Summary) (*Order, error) {
 	read := time.Now().UTC()
 	var whole *orderNode
-	of := func(d *struct {
+	type data struct {
 		Order *orderNode `json:"order"`
-	}) *connection[lineNode] {
+	}
+	of := func(d *data) *connection[lineNode] {
 		if d.Order == nil {
 			return nil
 		}
