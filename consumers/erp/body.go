@@ -133,9 +133,9 @@ func readCustomer(body []byte) (subject, error) {
 	return subject{id: c.ID, updated: c.UpdatedAt.UTC(), document: c.document()}, nil
 }
 
-// supersedes tells whether the later of two events has a newer version of the same document, for group.Service. It looks at few fields: it is
-// asked often, and what is wrong with the later one shows when its own turn comes.
-func supersedes(earlier, later *group.Event) bool {
+// overtakes tells whether the later of two events has a newer version of the same document. It looks at few fields: it is asked often, and
+// what is wrong with the later one shows when its own turn comes.
+func overtakes(earlier, later *group.Event) bool {
 	kind := kindOf(earlier.Topic)
 	if kind == "" || kindOf(later.Topic) != kind || kind == Order && !gjson.GetBytes(later.Body, "line_items").IsArray() {
 		return false

@@ -61,6 +61,25 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 	return verdict
 }
 
+// supersedes is for group.Service. A later event that would be skipped, since the ERP has the same from us, does not make an earlier one
+// needless: of that one a call may be lost, and then the ERP has it.
+func (h *handler) supersedes(text []byte, earlier, later *group.Event) bool {
+	if !overtakes(earlier, later) {
+		return false
+	}
+	s, err := readState(text)
+	if err != nil {
+		return false
+	}
+	sub, err := read(kindOf(later.Topic), later.Body)
+	if err != nil || sub.test {
+		return false
+	}
+	w := &work{handler: h, event: later, kind: kindOf(later.Topic), subject: sub}
+	content, err := w.content()
+	return err == nil && hashOf(content) != s.Hash
+}
+
 // work is the handling of one event.
 type work struct {
 	*handler

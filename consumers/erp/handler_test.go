@@ -186,7 +186,7 @@ func TestOneThatIsOvertakenIsKnownByItsBody(t *testing.T) {
 		{early, late, true}, {late, early, false}, {early, early, false}, {early, second, true}, {second, early, false},
 		{early, cut, false}, {cut, late, false}, {early, other, false}, {other, late, false}, {early, customer, false}, {customer, again, true},
 	} {
-		if got := supersedes(tc.earlier, tc.later); got != tc.want {
+		if got := overtakes(tc.earlier, tc.later); got != tc.want {
 			t.Errorf("%s %s by %s %s: %v", tc.earlier.Topic, tc.earlier.Body, tc.later.Topic, tc.later.Body, got)
 		}
 	}

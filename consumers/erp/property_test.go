@@ -19,7 +19,7 @@ import (
 func TestTheERPEndsWithTheNewestVersion(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBooks()
-		h := newService(t, b, nil).Handler
+		svc := newService(t, b, nil)
 		lost := errors.New("lost")
 		chance := rapid.IntRange(0, 3)
 		fail := func(string) error {
@@ -37,18 +37,18 @@ func TestTheERPEndsWithTheNewestVersion(t *testing.T) {
 			after := time.Duration(second)*time.Second + time.Duration(i)*time.Millisecond // never two at once
 			e := event("orders/updated", order(second, fmt.Sprintf("%d.00", rapid.IntRange(1, 3).Draw(t, "total"))), after)
 			versions = append(versions, e)
-			if newest == nil || supersedes(newest, e) {
+			if newest == nil || overtakes(newest, e) {
 				newest = e
 			}
 		}
 		deliveries := rapid.Permutation(slices.Concat(versions, versions)).Draw(t, "deliveries")
 		unit := &grouptest.Unit{Topics: Emits()}
 		for i := 0; i < len(deliveries); {
-			if i+1 < len(deliveries) && supersedes(deliveries[i], deliveries[i+1]) && rapid.Bool().Draw(t, "overtaken") {
+			if i+1 < len(deliveries) && svc.Supersedes(unit.StateValue, deliveries[i], deliveries[i+1]) && rapid.Bool().Draw(t, "overtaken") {
 				i++
 				continue
 			}
-			switch out := unit.Handle(t.Context(), h, deliveries[i]); out.Kind {
+			switch out := unit.Handle(t.Context(), svc.Handler, deliveries[i]); out.Kind {
 			case grouptest.Done, grouptest.Skipped:
 				i++
 			case grouptest.Retry:

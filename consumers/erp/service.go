@@ -65,7 +65,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		return group.Service{}, fmt.Errorf("erp: %w", err)
 	}
 	return group.Service{
-		Name: Name, Topics: Topics(), Emits: Emits(), Handler: h, State: true, Gate: gate, Supersedes: supersedes,
+		Name: Name, Topics: Topics(), Emits: Emits(), Handler: h, State: true, Gate: gate, Supersedes: h.supersedes,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs}, // no UpdatedAt: the state knows more, see the package comment
 	}, nil
 }

@@ -21,8 +21,9 @@ type Service struct {
 	// Supersedes tells that an event need not be handled because a later one of its key says all that it says, and newer: a document of
 	// which only the newest version is of use, say. The runtime asks it about those that are in memory when the turn of the earlier
 	// one comes, so that a service that is slow, or has waited for its gate, does not work off what is overtaken; the earlier one is
-	// skipped with the reason "superseded". What waits in the retry topic is not looked at. nil: never.
-	Supersedes func(earlier, later *Event) bool
+	// skipped with the reason "superseded". state is what the key has, nil without State. What waits in the retry topic is not looked at.
+	// nil: never.
+	Supersedes func(state []byte, earlier, later *Event) bool
 	// Priority gives the class of a Shopify topic; nil: all are Normal. It orders the heads of different keys only.
 	Priority func(shopifyTopic string) Priority
 	// Gate stops the dispatch of all events while what the service needs is away; nil: never. See package outgoing.

@@ -21,7 +21,7 @@ func (r *Runtime) superseded(it *schedule.Item, u *unit) bool {
 		if later.Event, err = schemas.ParseHeaders(rec.Headers); err != nil {
 			continue
 		}
-		if u.repeated(&later, r.svc.Dedupe) == "" && r.svc.Supersedes(&u.event, &later) {
+		if u.repeated(&later, r.svc.Dedupe) == "" && r.svc.Supersedes(u.State().Get(), &u.event, &later) {
 			return true
 		}
 	}

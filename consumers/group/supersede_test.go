@@ -22,7 +22,7 @@ func TestWhatIsOvertakenWhileItWaitsIsSkipped(t *testing.T) {
 	c.start(group.Service{
 		Gate:       gate,
 		Dedupe:     group.Dedupe{WebhookIDs: 8},
-		Supersedes: func(earlier, later *group.Event) bool { return later.Body[0] > earlier.Body[0] },
+		Supersedes: func(_ []byte, earlier, later *group.Event) bool { return later.Body[0] > earlier.Body[0] },
 		Handler: group.HandlerFunc(func(_ context.Context, e *group.Event, _ group.UnitOfWork) error {
 			done.add(e.Key, string(e.Body))
 			return nil
