@@ -228,11 +228,11 @@ func ParseHeaders[H ~struct {
 
 // topicOf returns Event.Topic: Shopify's, or of an event of an order, which has none, the one that its type gives.
 func topicOf(typ, shopifyTopic string) (string, error) {
-	name, ours := strings.CutPrefix(typ, orderEventTypePrefix)
+	topic, ours := OrderEventTopicOf(typ)
 	_, forged := OrderEventType(shopifyTopic)
 	switch {
-	case ours && shopifyTopic == "" && isOrderEventName(name):
-		return OrderEventTopic(name), nil
+	case ours && shopifyTopic == "":
+		return topic, nil
 	case shopifyTopic == "":
 		return "", fmt.Errorf("%w: %s is missing", ErrNotAnEvent, HeaderShopifyTopic)
 	case forged || !isType(typ, shopifyTopic):

@@ -126,6 +126,16 @@ func OrderEventType(topic string) (eventType string, ok bool) {
 	return name, true
 }
 
+// OrderEventTopicOf returns the topic that a CloudEvents type stands for, for whoever looks at headers one by one; ok is false for the type of
+// a webhook, which has its topic in a header of its own.
+func OrderEventTopicOf(ceType string) (topic string, ok bool) {
+	name, ok := strings.CutPrefix(ceType, orderEventTypePrefix)
+	if !ok || !isOrderEventName(name) {
+		return "", false
+	}
+	return OrderEventTopic(name), true
+}
+
 // isOrderEventName tells names of types of events from the second half of a Shopify topic: they begin with a capital letter. The receiver
 // writes topics in lower case, so no delivery can pass for an event of ours.
 func isOrderEventName(s string) bool {

@@ -82,7 +82,11 @@ func sagaEventTypes() []OrderEventSpec {
 
 // orderEvent is a type whose data has had as many versions as there are upcasts, and one.
 func orderEvent(by, content string, data func() OrderEventData, upcasts ...upcast) OrderEventSpec {
-	return OrderEventSpec{Name: data().eventType(), Version: uint32(len(upcasts)) + 1, By: by, Content: content, New: data, upcasts: upcasts}
+	spec := OrderEventSpec{Name: data().eventType(), Version: 1, By: by, Content: content, New: data, upcasts: upcasts}
+	for range upcasts {
+		spec.Version++
+	}
+	return spec
 }
 
 // orderEventIndex finds types by name. It is read-only once it is made.

@@ -32,8 +32,13 @@ func eventAttrs(u *unit) []any {
 // class is the scheduler's class of a record.
 func (r *Runtime) class(rec *kgo.Record) uint8 {
 	for i := range rec.Headers {
-		if rec.Headers[i].Key == schemas.HeaderShopifyTopic {
+		switch rec.Headers[i].Key {
+		case schemas.HeaderShopifyTopic:
 			return uint8(r.svc.Priority(string(rec.Headers[i].Value)))
+		case schemas.HeaderType:
+			if topic, ok := schemas.OrderEventTopicOf(string(rec.Headers[i].Value)); ok {
+				return uint8(r.svc.Priority(topic))
+			}
 		}
 	}
 	return uint8(Normal)

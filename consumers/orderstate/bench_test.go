@@ -94,6 +94,7 @@ func records(tb testing.TB, first, n int) []*kgo.Record {
 }
 
 func decoded(tb testing.TB, r *kgo.Record) (schemas.OrderEvent, string) {
+	tb.Helper()
 	meta, err := schemas.ParseHeaders(r.Headers)
 	if err != nil {
 		tb.Fatal(err)

@@ -26,11 +26,11 @@ func Describe(e *schemas.OrderEvent) string {
 		}
 		return words("refunded", cmp.Or(d.Amount.String(), "nothing"), some(n > 0, fmt.Sprintf("for %d of the goods", n)))
 	case *schemas.TransactionRecorded:
-		return words(d.Kind, money(d.Amount, d.Currency), some(d.Gateway != "", "by "+d.Gateway)) + some(d.Status != "", ": "+words(d.Status, d.ErrorCode))
+		return words(cmp.Or(d.Kind, "transaction"), money(d.Amount, d.Currency), some(d.Gateway != "", "by "+d.Gateway)) + some(d.Status != "", ": "+words(d.Status, d.ErrorCode))
 	case *schemas.FulfillmentRecorded:
 		return list(words("fulfilment", cmp.Or(d.Name, d.FulfillmentID), d.Status), d.ShipmentStatus, parcels(d.Tracking))
 	case *schemas.ShopEventRecorded:
-		return d.Topic + some(d.Status != "", ": "+d.Status)
+		return cmp.Or(d.Topic, "webhook") + some(d.Status != "", ": "+d.Status)
 	case nil:
 		return "written by a newer program"
 	default:

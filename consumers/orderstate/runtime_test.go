@@ -262,7 +262,7 @@ func TestAnOrderThatNeverComesBecomesADeadLetterAndMayStillCome(t *testing.T) {
 		letters = c.letters()
 		return map[bool]string{false: "no dead letter", true: ""}[len(letters) > 0]
 	})
-	if l := letters[0]; len(letters) != 1 || l.Class != schemas.ClassNotReady || !strings.Contains(l.Error, "OrderRefunded came for order 1 of acme.myshopify.com") {
+	if l := letters[0]; len(letters) != 1 || l.Class != schemas.ClassNotReady || l.ShopifyTopic != "order/OrderAwaited" || !strings.Contains(l.Error, "OrderRefunded came for order 1 of acme.myshopify.com") {
 		t.Errorf("letters %+v", letters)
 	}
 	c.webhook("o", "orders/create", 1, 1, `{"id":1}`)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ func printOrder(out io.Writer, v *orderstate.View) error {
 	t.pair("created", stamp(v.CreatedAt))
 	t.pair("version", stamp(v.UpdatedAt))
 	for _, l := range v.Lines {
-		n := fmt.Sprint(l.CurrentQuantity)
+		n := strconv.FormatInt(l.CurrentQuantity, 10)
 		if l.CurrentQuantity != l.Quantity {
 			n = fmt.Sprintf("%d of %d", l.CurrentQuantity, l.Quantity)
 		}
@@ -122,7 +123,7 @@ func totalText(v *orderstate.View) string {
 	if v.Total.IsNull() {
 		return ""
 	}
-	text := joinWords(v.Total.String(), v.Currency)
+	parts := []string{joinWords(v.Total.String(), v.Currency)}
 	for _, more := range []struct {
 		name   string
 		amount schemas.Money
@@ -133,10 +134,10 @@ func totalText(v *orderstate.View) string {
 		{"outstanding", v.Outstanding, !v.Outstanding.Decimal().IsZero()},
 	} {
 		if more.shown && !more.amount.IsNull() {
-			text += ", " + more.name + " " + more.amount.String()
+			parts = append(parts, more.name+" "+more.amount.String())
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 func sagaText(s *orderstate.SagaView) string {

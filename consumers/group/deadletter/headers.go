@@ -31,6 +31,10 @@ func read(list []kgo.RecordHeader) (h headers) {
 			h.entity = v
 		case schemas.HeaderShopifyTopic:
 			h.shopifyTopic = v
+		case schemas.HeaderType:
+			if topic, ok := schemas.OrderEventTopicOf(string(v)); ok {
+				h.shopifyTopic = []byte(topic)
+			}
 		case schemas.HeaderID:
 			h.webhook = v
 		case schemas.HeaderReceivedTime:
