@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -196,7 +197,7 @@ func (f *forgetful) query(e *everything, query string) string {
 	}
 	defer resp.Body.Close()
 	var out bytes.Buffer
-	if _, err := out.ReadFrom(resp.Body); err != nil || resp.StatusCode != 200 {
+	if _, err := out.ReadFrom(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 		f.t.Fatalf("%s: %d %s %v", query, resp.StatusCode, &out, err)
 	}
 	return strings.TrimSpace(out.String())

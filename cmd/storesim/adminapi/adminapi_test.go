@@ -21,6 +21,7 @@ type bench struct {
 }
 
 func setup(t *testing.T) *bench {
+	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC), shops: NewCatalogue()}
 	b.shops.PutShop(shop, Object{"id": GID("Shop", 1), "name": "acme", "myshopifyDomain": shop}, Object{"id": GID("Location", 7), "name": "W", "isActive": true})
 	s, err := New(Config{Token: "hush", Bucket: 1000, Restore: 50, Version: "2026-10"}, b.shops, func() time.Time { return b.now })

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -18,11 +19,14 @@ type execution struct {
 // connectionCost is what a connection costs beside its nodes.
 const connectionCost = 2
 
+// below is a path one step further down.
+func below(path ast.Path, step ast.PathElement) ast.Path { return append(slices.Clone(path), step) }
+
 // object answers a selection of an object's fields.
 func (x *execution) object(set ast.SelectionSet, o Object, path ast.Path) (map[string]any, error) {
 	out := map[string]any{}
 	for _, f := range x.fields(set) {
-		here := append(path[:len(path):len(path)], ast.PathName(f.Alias))
+		here := below(path, ast.PathName(f.Alias))
 		v, err := x.field(f, o, here)
 		if err != nil {
 			return nil, err
@@ -94,7 +98,7 @@ func (x *execution) list(set ast.SelectionSet, nodes []Object, path ast.Path) ([
 	out := make([]any, 0, len(nodes))
 	for i, node := range nodes {
 		x.cost++
-		v, err := x.object(set, node, append(path[:len(path):len(path)], ast.PathIndex(i)))
+		v, err := x.object(set, node, below(path, ast.PathIndex(i)))
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +111,7 @@ func (x *execution) connection(f *ast.Field, p page, path ast.Path) (map[string]
 	x.cost += connectionCost
 	out := map[string]any{}
 	for _, part := range x.fields(f.SelectionSet) {
-		here := append(path[:len(path):len(path)], ast.PathName(part.Alias))
+		here := below(path, ast.PathName(part.Alias))
 		var v any
 		var err error
 		switch part.Name {
@@ -135,7 +139,7 @@ func (x *execution) connection(f *ast.Field, p page, path ast.Path) (map[string]
 func (x *execution) edges(set ast.SelectionSet, p page, path ast.Path) ([]any, error) {
 	out := make([]any, 0, len(p.nodes))
 	for i, node := range p.nodes {
-		v, err := x.object(set, Object{"cursor": p.cursors[i], "node": node}, append(path[:len(path):len(path)], ast.PathIndex(i)))
+		v, err := x.object(set, Object{"cursor": p.cursors[i], "node": node}, below(path, ast.PathIndex(i)))
 		if err != nil {
 			return nil, err
 		}

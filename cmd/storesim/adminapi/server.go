@@ -23,7 +23,7 @@ import (
 )
 
 //go:embed schema.graphql
-var schemaText string //nolint:gochecknoglobals // embedding has no other form
+var schemaText string
 
 // Config is what a user may set.
 type Config struct {

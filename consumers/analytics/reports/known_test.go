@@ -14,7 +14,7 @@ func TestWhatIsKnownOfOrdersOnTheEngine(t *testing.T) {
 	e := enginetest.Start(t)
 	db := databasetest.Open(t, e)
 	databasetest.Migrate(t, db)
-	at := func(d time.Duration) time.Time { return noon.Add(d) }
+	at := noon.Add
 	put(t, db,
 		order(acme, "orders/create", 1, 2*time.Minute, "10", "", ""),
 		// A second version of the same second, which triggered-at tells apart, and one that came late.
