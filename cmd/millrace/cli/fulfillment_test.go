@@ -18,17 +18,18 @@ import (
 	"millrace/schemas"
 )
 
-// parcels is a carrier whose shipments move on each time they are asked for; it is away at first.
+// parcels is a carrier whose shipments move on each time they are asked for; it is away until it is said to be back.
 type parcels struct {
 	mu     sync.Mutex
-	away   int // requests that it still fails
+	back   bool
+	failed int // requests
 	status map[string]string
 	twice  int
 }
 
-func startParcels(t *testing.T, away int) (*parcels, string) {
+func startParcels(t *testing.T) (*parcels, string) {
 	t.Helper()
-	p := &parcels{away: away, status: map[string]string{}}
+	p := &parcels{status: map[string]string{}}
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, status int, v any) {
 		w.WriteHeader(status)
@@ -67,8 +68,8 @@ func startParcels(t *testing.T, away int) (*parcels, string) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.away > 0 {
-			p.away--
+		if !p.back {
+			p.failed++
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -95,7 +96,7 @@ func shippedAndFollowed(t *testing.T, fallback string) {
 	if r := program(t.Context(), append([]string{"topics", "apply"}, kafka...)...); r.code != cli.ExitOK {
 		t.Fatalf("topics apply = %d:\n%s", r.code, r.stderr)
 	}
-	carrier, url := startParcels(t, 6)
+	carrier, url := startParcels(t)
 	r := startIngest(t, kafka)
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
@@ -114,6 +115,13 @@ func shippedAndFollowed(t *testing.T, fallback string) {
 		"--fulfillment-call-breaker-open-delay", "100ms", "--fulfillment-call-breaker-open-delay-max", "200ms",
 		"--fulfillment-consumer-retry-inline-max", "100ms", "--admin-listen", "",
 	}, kafka)...)
+	eventually(t, "what happens while the carrier is away", func() (any, bool) {
+		told := storedEvents(t, kafka[1])
+		carrier.mu.Lock()
+		defer carrier.mu.Unlock()
+		carrier.back = carrier.failed >= 5 && (fallback == "hold" || told["ServiceProvisional"] > 0)
+		return told, carrier.back
+	})
 	eventually(t, "all orders delivered", func() (any, bool) {
 		carrier.mu.Lock()
 		defer carrier.mu.Unlock()
