@@ -14,7 +14,7 @@ type Config struct {
 	Consumer    group.Config        `mapstructure:"consumer"`
 	API         outgoing.HTTPConfig `mapstructure:"api"`
 	Mapping     []string            `mapstructure:"mapping" help:"Fields of an order's document that you add, or replace: field=path, where the path is a gjson path into the webhook's body, such as cost_centre=note_attributes.#(name==\"cost_centre\").value. A field whose path finds nothing, or is empty, is left out."`
-	Fallback    string              `mapstructure:"fallback" help:"What happens to events while the ERP is away: hold them; provisional, which tells in the story of each order that the ERP has yet to get it, and holds them; or alternative, which sends the documents to alternative.url until the ERP is back."`
+	Fallback    string              `mapstructure:"fallback" help:"What happens to events while the ERP is away: hold them; provisional, which tells in the story of each order that the ERP has yet to get it, and holds them; or alternative, which sends the documents to alternative.url until the ERP is back: another way to the same ERP."`
 	Alternative outgoing.HTTPConfig `mapstructure:"alternative"`
 	Call        outgoing.Config     `mapstructure:"call"`
 }

@@ -21,8 +21,9 @@
 //   - A slow order does not hold up another: each handler is busy with one entity, and there are Config.Consumer.Concurrency of them.
 //     What the ERP bears is a setting for all processes together, Config.Call.GroupRate and GroupConcurrency.
 //
-// While the ERP is away (its breaker is open) events wait, and burn no attempt. By Config.Fallback they are told as provisional meanwhile, or
-// the documents go to another address that leads to the same ERP.
+// While the ERP is away (its breaker is open) events wait, and burn no attempt. By Config.Fallback the documents go to another address
+// meanwhile that leads to the same ERP, or they are told as provisional. For that each event has to be looked at: it is put into
+// the retry topic, asked again at every trial, and nothing behind it can overtake it there.
 //
 // What became of an order it tells the event store in the same commit: ERPSynced, with its idempotency key as the effect's name, and
 // ServiceProvisional.

@@ -89,7 +89,7 @@ func newMetrics(reg prometheus.Registerer, topics []string) *metrics {
 		bufferBytes: f.gauge("buffer_bytes", "Bytes of events held in memory."),
 		bufferFull:  f.gauge("buffer_full", "1 while nothing is read because the buffer is full."),
 		running:     f.gauge("running_events", "Events, each of another key, that are being handled."),
-		gate:        f.gauge("gate_open", "0 while nothing is dispatched because what the service needs is away."),
+		gate:        f.gauge("gate_open", "0 while nothing is dispatched because what the service needs is away, or the rate of the group is used up."),
 
 		handler:             f.histogram("handler_seconds", "Time of one try of a handler.", seconds),
 		endToEnd:            f.histogram("end_to_end_seconds", "Time from the receipt of a webhook to the end of its handling.", prometheus.ExponentialBuckets(0.005, 2, 20)),

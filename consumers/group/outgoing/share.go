@@ -28,7 +28,8 @@ func (c *Client) Share(owned, all int) {
 	c.places.resize(places)
 	c.gate.update(func(g *gate) {
 		g.restUntil = time.Time{} // what was said of the old share
-		if c.cfg.GroupConcurrency > 0 {
+		g.places = -1
+		if c.cfg.GroupConcurrency > 0 && owned > 0 { // without partitions nothing is dispatched anyway
 			g.places = places
 		}
 	})
