@@ -44,10 +44,14 @@ func TestTheERPIsSpokenToAsItsContractSays(t *testing.T) {
 		}
 	}
 	want := map[request]bool{
-		{"PUT", "/erp/v1/orders/acme.myshopify.com/1", key("01"), "Bearer hush",
-			`{"version":"2026-11-23T10:00:01Z","document":{"order_id":"1","number":"#1001","taxes_included":false,"total":"12.50","lines":[{"line_id":"11","sku":"A","quantity":1}]}}`}: true,
-		{"PUT", "/erp/v1/customers/acme.myshopify.com/7", "erp:acme.myshopify.com:customer/7:2026-11-23T10:00:01Z", "Bearer hush",
-			`{"version":"2026-11-23T10:00:01Z","document":{"customer_id":"7","tax_exempt":false}}`}: true,
+		{
+			"PUT", "/erp/v1/orders/acme.myshopify.com/1", key("01"), "Bearer hush",
+			`{"version":"2026-11-23T10:00:01Z","document":{"order_id":"1","number":"#1001","taxes_included":false,"total":"12.50","lines":[{"line_id":"11","sku":"A","quantity":1}]}}`,
+		}: true,
+		{
+			"PUT", "/erp/v1/customers/acme.myshopify.com/7", "erp:acme.myshopify.com:customer/7:2026-11-23T10:00:01Z", "Bearer hush",
+			`{"version":"2026-11-23T10:00:01Z","document":{"customer_id":"7","tax_exempt":false}}`,
+		}: true,
 	}
 	for _, r := range got {
 		if !want[r] {

@@ -183,8 +183,17 @@ func TestOneThatIsOvertakenIsKnownByItsBody(t *testing.T) {
 		earlier, later *group.Event
 		want           bool
 	}{
-		{early, late, true}, {late, early, false}, {early, early, false}, {early, second, true}, {second, early, false},
-		{early, cut, false}, {cut, late, false}, {early, other, false}, {other, late, false}, {early, customer, false}, {customer, again, true},
+		{early, late, true},
+		{late, early, false},
+		{early, early, false},
+		{early, second, true},
+		{second, early, false},
+		{early, cut, false},
+		{cut, late, false},
+		{early, other, false},
+		{other, late, false},
+		{early, customer, false},
+		{customer, again, true},
 	} {
 		if got := overtakes(tc.earlier, tc.later); got != tc.want {
 			t.Errorf("%s %s by %s %s: %v", tc.earlier.Topic, tc.earlier.Body, tc.later.Topic, tc.later.Body, got)

@@ -73,5 +73,5 @@ func Keep(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &verdict.Kept{Err: err}
+	return &verdict.KeptError{Err: err}
 }

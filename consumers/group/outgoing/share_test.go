@@ -349,7 +349,7 @@ func TestWhatIsAskedForWhileACallWaitsForItsTimeCounts(t *testing.T) {
 		}()
 		synctest.Wait()
 		go func() { done <- b.do("", works) }()
-		_ = <-done
+		<-done
 		b.wantRefused(<-done, refusedHold, 50*time.Second, 75*time.Second)
 	})
 }

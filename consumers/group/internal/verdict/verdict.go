@@ -44,16 +44,16 @@ func Of(err error) *Error {
 	return nil
 }
 
-// Kept marks an error that keeps what its handler wrote.
-type Kept struct{ Err error }
+// KeptError marks an error that keeps what its handler wrote.
+type KeptError struct{ Err error }
 
-func (k *Kept) Error() string { return k.Err.Error() }
+func (k *KeptError) Error() string { return k.Err.Error() }
 
 // Unwrap returns the error that is marked.
-func (k *Kept) Unwrap() error { return k.Err }
+func (k *KeptError) Unwrap() error { return k.Err }
 
 // Keeps tells whether err keeps what its handler wrote: an Unavailable that is marked.
 func Keeps(err error) bool {
 	v := Of(err)
-	return v != nil && v.Kind == Unavailable && errors.As(err, new(*Kept))
+	return v != nil && v.Kind == Unavailable && errors.As(err, new(*KeptError))
 }
