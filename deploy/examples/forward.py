@@ -18,8 +18,8 @@ class Endpoint(BaseHTTPRequestHandler):
             return self.send_error(401)
         status = 204 if h["Idempotency-Key"] in done else handle(h["ce-shopifytopic"], json.loads(body))
         if status == 204: done.add(h["Idempotency-Key"])
-        self.send_response(status), self.end_headers()
         print(h["ce-shopifytopic"], h["ce-subject"], status, flush=True)
+        self.send_response(status), self.end_headers()
 
 server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Endpoint)
 print("listening on port", server.server_port, flush=True)
