@@ -182,7 +182,7 @@ func (r *rebuild) run(ctx context.Context) error {
 			}
 			return r.catchUp(ctx, beside(r.model.Name), began)
 		}},
-		{"compare", func() error { return r.compare(ctx) }},
+		{"compare", func() error { return r.compare(ctx, began) }},
 		{"swap", func() error { return r.exchange(ctx) }},
 		{"catch up after the swap", func() error { return r.catchUp(ctx, r.model.Name, caughtUp) }},
 	} {

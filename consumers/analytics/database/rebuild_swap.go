@@ -12,23 +12,43 @@ import (
 const rebuildComment = "millrace clickhouse rebuild"
 
 // compare counts the entities in both tables and refuses a swap that would lose some, as when events of before were dropped. The
-// old ones are counted first, so that what comes in between does not matter.
-func (r *rebuild) compare(ctx context.Context) error {
-	for _, t := range []struct {
-		table string
-		into  *uint64
-	}{{r.model.Name, &r.result.Before}, {beside(r.model.Name), &r.result.After}} {
-		if err := r.db.Sync(ctx, t.table); err != nil {
+// old ones are counted first, so that what comes in between does not matter. An insert that is under way may be seen in the old table
+// alone, its block there being a moment older than that in the new one, or being all there is, when it does not know the feed: so what is
+// missing at first is counted once more after these have ended and one more catch-up.
+func (r *rebuild) compare(ctx context.Context, began time.Time) error {
+	var err error
+	if r.result.Before, err = r.entities(ctx, r.model.Name); err != nil {
+		return err
+	}
+	if r.result.After, err = r.entities(ctx, beside(r.model.Name)); err != nil {
+		return err
+	}
+	if r.result.After < r.result.Before {
+		if err := r.awaitInserts(ctx); err != nil {
 			return err
 		}
-		if err := r.db.conn.QueryRow(ctx, "SELECT count() FROM "+r.db.quoted+"."+t.table+" FINAL").Scan(t.into); err != nil {
-			return fmt.Errorf("count %s: %w", t.table, err)
+		if err := r.catchUp(ctx, beside(r.model.Name), began); err != nil {
+			return err
+		}
+		if r.result.After, err = r.entities(ctx, beside(r.model.Name)); err != nil {
+			return err
 		}
 	}
 	if r.result.After < r.result.Before && !r.o.FewerRows {
 		return fmt.Errorf("%w: %d, not %d; nothing was changed", ErrFewerRows, r.result.After, r.result.Before)
 	}
 	return nil
+}
+
+// entities counts those of a table.
+func (r *rebuild) entities(ctx context.Context, table string) (n uint64, err error) {
+	if err := r.db.Sync(ctx, table); err != nil {
+		return 0, err
+	}
+	if err := r.db.conn.QueryRow(ctx, "SELECT count() FROM "+r.db.quoted+"."+table+" FINAL").Scan(&n); err != nil {
+		return 0, fmt.Errorf("count %s: %w", table, err)
+	}
+	return n, nil
 }
 
 // exchange swaps the tables and waits for the inserts that were under way then.
@@ -66,7 +86,7 @@ func (r *rebuild) awaitInserts(ctx context.Context) error {
 		}
 		if !warned && time.Since(began) > warnAfter {
 			warned = true
-			r.o.Logger.WarnContext(ctx, "waiting for inserts into events that began before the tables were swapped", "model", r.model.Name, "inserts", running)
+			r.o.Logger.WarnContext(ctx, "waiting for inserts into events that are under way", "model", r.model.Name, "inserts", running)
 		}
 		if err := pause.Sleep(ctx, every); err != nil {
 			return err
