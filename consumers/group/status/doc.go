@@ -4,10 +4,12 @@
 //
 // What the figures mean:
 //
-//   - Lag in records is the distance from what is done to what a committed reader can see, summed over partitions. It counts offsets,
-//     so the gaps that aborted transactions leave are in it where something behind them is not done.
+//   - Lag in records is the distance from the first record that is not done to what a committed reader can see, summed over
+//     partitions. It counts offsets, so the gaps that aborted transactions leave between records are in it. Ends of transactions with
+//     nothing behind them are not, unlike in Kafka's own tools: every partition that is written in transactions ends with one, and a
+//     group that has nothing to do would be behind for ever.
 //   - Lag in seconds is the age of the oldest record that is not done: how long ago it was appended to Kafka. It is 0 when
-//     nothing is left to do. A partition whose committed offset is followed by nothing but ends of transactions has none.
+//     nothing is left to do.
 //   - What is done is what is committed. A batch that the sink has marked as pending stands at or behind the committed offset, so
 //     it counts as not done.
 //   - An event that a keyed service has put into its retry topic is done as far as lag goes, and counted in Waiting.
