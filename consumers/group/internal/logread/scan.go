@@ -58,7 +58,7 @@ func (c *cursor) start(ctx context.Context, at int64) (int64, error) {
 	return at, fmt.Errorf("%w, which begins at %d", errOutOfRange, starts[c.partition])
 }
 
-// each calls f for the records of an answer from an offset on, and returns the position after them.
+// each calls f for the records of an answer from an offset on and below another, and returns the position after them.
 func (c *cursor) each(answer *kmsg.FetchResponseTopicPartition, from, to int64, f func(*kgo.Record) error) (int64, error) {
 	part, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset:         from,
@@ -67,8 +67,9 @@ func (c *cursor) each(answer *kmsg.FetchResponseTopicPartition, from, to int64, 
 		Partition:      c.partition,
 	}, answer, c.r.dec, nil)
 	for _, r := range part.Records {
+		// What has come since the caller asked where the log ends is in the same answer: it is not passed, so it must not be passed over.
 		if r.Offset >= to {
-			break
+			return r.Offset, nil
 		}
 		if err := f(r); err != nil {
 			return r.Offset, err

@@ -48,6 +48,9 @@ func testScan(w *world) {
 	w.want(got, nil)
 	got, _ = w.scan(w.end()-1, w.end()) // the marker
 	w.want(got, nil)
+	if got, next = w.scan(3, 7); len(got) != 4 || next != 7 {
+		w.t.Errorf("Scan() of a part of an answer gives %q and ends at %d, want 7: the rest was not given", got, next)
+	}
 	if got, next = w.scan(7, 7); len(got) != 0 || next != 7 {
 		w.t.Errorf("Scan() of nothing gives %q and ends at %d", got, next)
 	}
