@@ -1,6 +1,7 @@
 package orderstate
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -28,7 +29,8 @@ func (h *folder) Handle(_ context.Context, e *group.Event, u group.UnitOfWork) e
 	if err != nil {
 		return err
 	}
-	s, err := Read(u.State().Get())
+	kept := u.State().Get()
+	s, err := Read(kept)
 	if err != nil {
 		return group.Permanent(err)
 	}
@@ -38,11 +40,14 @@ func (h *folder) Handle(_ context.Context, e *group.Event, u group.UnitOfWork) e
 	waited := s.Waiting()
 	s, v := Fold(s, &fact)
 	h.events[v].Inc()
+	// Also of what is repeated: an effect that was known, told by another event, is a line of the timeline. A repeated event leaves no trace.
+	if text := s.Text(); !bytes.Equal(text, kept) {
+		if err := u.State().Set(text); err != nil {
+			return err
+		}
+	}
 	if v == Repeated {
 		return group.Skip(skipRepeated)
-	}
-	if err := u.State().Set(s.Text()); err != nil {
-		return err
 	}
 	if s.Waiting() && !waited {
 		return orderevent.Emit(u, e, Name, "the order itself has not come yet", &schemas.OrderAwaited{For: fact.Type()})

@@ -87,6 +87,20 @@ func TestEventsAreCountedByWhatTheyDid(t *testing.T) {
 	}
 }
 
+// A service and a saga may both tell of one effect: the state is known, and the timeline has both.
+func TestWhatIsKeptIsTheFoldAlsoWhenAnEffectIsToldTwice(t *testing.T) {
+	b := setup(t)
+	one := tell(1, "a", &schemas.InventoryReserved{Effect: schemas.Effect{Effect: "reserve:1"}})
+	other := tell(2, "b", &schemas.InventoryReserved{Effect: schemas.Effect{Effect: "reserve:1"}})
+	events := []schemas.OrderEvent{tell(0, "o", &schemas.OrderCreated{OrderVersion: version(0, "paid")}), one, other, one}
+	for _, e := range events {
+		b.on(e)
+	}
+	if want, _ := play(t, events...); string(b.StateValue) != string(want.Text()) {
+		t.Errorf("kept   %s\nfolded %s", b.StateValue, want.Text())
+	}
+}
+
 func TestWhatANewerProgramWroteIsGivenUpAndNotPassedOver(t *testing.T) {
 	b := setup(t)
 	r, err := orderevent.Record(&schemas.OrderEvent{ID: "x", Shop: "acme.myshopify.com", OrderID: "1", At: at(1), Data: &schemas.OrderDeleted{}})
