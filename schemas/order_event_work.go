@@ -182,10 +182,12 @@ type SagaRequest struct {
 	Who  string `json:"who"`
 }
 
-// ConfirmationRequested says that it is time to tell the customer that the order is on its way. Whoever mails acts on it.
+// ConfirmationRequested says that it is time to tell the customer that the order is on its way. Whoever mails acts on it, and needs nothing
+// else: it has the order as the saga saw it.
 type ConfirmationRequested struct {
 	Effect
-	Kind string `json:"kind"` // as in ConfirmationSent
+	Kind  string        `json:"kind"` // as in ConfirmationSent
+	Order *OrderVersion `json:"order,omitempty"`
 }
 
 // PaymentProcessed says that the payment gateway has taken the money.

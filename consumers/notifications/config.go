@@ -21,7 +21,7 @@ type Config struct {
 	SMTP       SMTPConfig      `mapstructure:"smtp"`
 	From       FromConfig      `mapstructure:"from"`
 	ReplyTo    string          `mapstructure:"reply_to" help:"Address to which customers answer; {shop} stands for the shop's name. Empty: from.address."`
-	OrderOn    string          `mapstructure:"order_on" help:"When an order is confirmed: created, or paid."`
+	OrderOn    string          `mapstructure:"order_on" help:"When an order is confirmed: created; paid; or saga, when the last step of a saga asks for it (mail.confirm), in the currency of the shop."`
 	ShippingOn string          `mapstructure:"shipping_on" help:"When a shipment is confirmed: tracked, with its first tracking number, or created, with or without one."`
 	MaxAge     time.Duration   `mapstructure:"max_age" help:"Events that happened longer ago are passed over, so that the first start of the service does not mail the customers of last week; 0 for no limit."`
 	Templates  string          `mapstructure:"templates" help:"Folder with templates of your own, in the place of the built-in ones of the same name: order_subject.txt, order.txt, order.html, shipping_subject.txt, shipping.txt, shipping.html."`
@@ -50,6 +50,7 @@ type FromConfig struct {
 const (
 	OrderCreated    = "created"
 	OrderPaid       = "paid"
+	OrderSaga       = "saga"
 	ShippingTracked = "tracked"
 	ShippingCreated = "created"
 )
@@ -94,8 +95,8 @@ func (c Config) Validate() error {
 			p.Report("reply_to %w", err)
 		}
 	}
-	if c.OrderOn != OrderCreated && c.OrderOn != OrderPaid {
-		p.Report("order_on must be %s or %s, is %q", OrderCreated, OrderPaid, c.OrderOn)
+	if c.OrderOn != OrderCreated && c.OrderOn != OrderPaid && c.OrderOn != OrderSaga {
+		p.Report("order_on must be %s, %s or %s, is %q", OrderCreated, OrderPaid, OrderSaga, c.OrderOn)
 	}
 	if c.ShippingOn != ShippingTracked && c.ShippingOn != ShippingCreated {
 		p.Report("shipping_on must be %s or %s, is %q", ShippingTracked, ShippingCreated, c.ShippingOn)

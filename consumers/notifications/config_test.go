@@ -26,7 +26,7 @@ func TestEachProblemIsToldWithItsKey(t *testing.T) {
 		"smtp.idle_timeout must be at least 10ms":               func(c *Config) { c.SMTP.IdleTimeout = 0 },
 		"from.address must be an e-mail address, is \"nobody\"": func(c *Config) { c.From.Address = "nobody" },
 		"reply_to must be an e-mail address":                    func(c *Config) { c.ReplyTo = "A <a@b.example>" },
-		"order_on must be created or paid":                      func(c *Config) { c.OrderOn = "" },
+		"order_on must be created, paid or saga":                func(c *Config) { c.OrderOn = "" },
 		"shipping_on must be tracked or created":                func(c *Config) { c.ShippingOn = "never" },
 		"max_age must not be negative":                          func(c *Config) { c.MaxAge = -time.Second },
 		"call.timeout and call.max_wait must together be":       func(c *Config) { c.Call.Timeout = c.Consumer.HandlerTimeout },

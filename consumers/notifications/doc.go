@@ -1,5 +1,5 @@
-// Package notifications is the service that mails customers: a confirmation of their order (orders/create, or orders/paid, by
-// setting) and one of each shipment (fulfillments/create and update, once there is a tracking number, or at once, by setting).
+// Package notifications is the service that mails customers: a confirmation of their order (orders/create, orders/paid, or the
+// event with which a saga asks for it, by setting) and one of each shipment (fulfillments/create and update, once there is a tracking number, or at once, by setting).
 //
 // What it keeps:
 //

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/mail"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,12 +93,12 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 
 // notice reads what e asks for. The error is a verdict.
 func (h *handler) notice(e *group.Event) (notice, error) {
-	orderTopic := "orders/create"
-	if h.cfg.OrderOn == OrderPaid {
-		orderTopic = "orders/paid"
-	}
+	orderTopic := map[string]string{OrderCreated: "orders/create", OrderPaid: "orders/paid", OrderSaga: schemas.OrderEventTopic(schemas.TypeConfirmationRequested)}[h.cfg.OrderOn]
 	switch e.Topic {
 	case orderTopic:
+		if h.cfg.OrderOn == OrderSaga {
+			return h.requestedNotice(e)
+		}
 		return h.orderNotice(e)
 	case "fulfillments/create", "fulfillments/update":
 		return h.shippingNotice(e)
@@ -121,6 +122,35 @@ func (h *handler) orderNotice(e *group.Event) (notice, error) {
 		kind: kindOrder, id: o.ID, order: o.ID, recipients: o.recipients(), sent: h.sentOrders, done: "mailed order confirmation",
 		render: func() (content, error) { return h.templates.order.render(orderView(e.Shop, &o)) },
 	}, nil
+}
+
+// requestedNotice is the confirmation that a saga asks for.
+func (h *handler) requestedNotice(e *group.Event) (notice, error) {
+	fact, err := orderevent.Decode(e)
+	if err != nil {
+		return notice{}, err
+	}
+	d, ok := fact.Data.(*schemas.ConfirmationRequested)
+	switch {
+	case !ok || d.Kind != kindOrder:
+		return notice{}, group.Skip("other_topic")
+	case d.Order == nil:
+		return notice{}, group.Permanent(errors.New("the request has no order"))
+	case !d.Order.CancelledAt.IsZero():
+		return notice{}, group.Skip("cancelled")
+	}
+	id, err := strconv.ParseInt(fact.OrderID, 10, 64)
+	if err != nil {
+		return notice{}, group.Permanent(fmt.Errorf("read the order's id: %w", err))
+	}
+	n := notice{
+		kind: kindOrder, id: schemas.ID(id), order: schemas.ID(id), sent: h.sentOrders, done: "mailed order confirmation",
+		render: func() (content, error) { return h.templates.order.render(requestedView(e.Shop, d.Order)) },
+	}
+	if c := d.Order.Contact; c != nil {
+		n.recipients = []string{c.Email}
+	}
+	return n, nil
 }
 
 func (h *handler) shippingNotice(e *group.Event) (notice, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/grouptest"
+	"millrace/consumers/group/orderevent"
 	"millrace/schemas"
 )
 
@@ -256,5 +258,53 @@ func TestServiceTellsWhatItCannotUse(t *testing.T) {
 	s := newService(t, DefaultConfig(), nil)
 	if s.Name != "notifications" || !s.State || s.Gate == nil || s.Dedupe.WebhookIDs == 0 || len(s.Topics) != 1 || s.Topics[0] != "shopify.orders" {
 		t.Errorf("Service() = %+v", s)
+	}
+}
+
+func TestASagaAsksForTheConfirmationOnce(t *testing.T) {
+	cfg, out := DefaultConfig(), &outbox{}
+	cfg.OrderOn = OrderSaga
+	s := newService(t, cfg, out)
+	if !slices.Equal(s.Topics, []string{schemas.DomainOrders.KafkaTopic(), schemas.OrderEventsTopic}) {
+		t.Errorf("it reads %q", s.Topics)
+	}
+	total, err := schemas.ParseMoney("1234.50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(order *schemas.OrderVersion) *group.Event {
+		fact := schemas.OrderEvent{
+			ID: "s1", Shop: "acme.myshopify.com", OrderID: "820982911946154508", At: time.Now(), By: "saga", Cause: "w1",
+			Data: &schemas.ConfirmationRequested{Kind: kindOrder, Order: order},
+		}
+		r, err := orderevent.Record(&fact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &group.Event{Event: fact.Event(), Body: r.Value, Attempt: 1}
+	}
+	order := &schemas.OrderVersion{
+		Name: "#1001", Currency: "EUR", CurrentTotalPrice: total, Lines: []schemas.OrderLine{{Title: "Mug", CurrentQuantity: 2, Price: total}, {Title: "Gone"}},
+		Contact: &schemas.OrderContact{Email: "bob@example.com", Address: &schemas.Address{FirstName: "Bob", City: "Bonn"}},
+	}
+	b := grouptest.Unit{Topics: s.Emits}
+	if o := b.Handle(t.Context(), s.Handler, event("orders/create", file(t, "order.json"))); o.Kind != grouptest.Skipped {
+		t.Errorf("the order's own event: %+v", o)
+	}
+	for range 2 {
+		b.Handle(t.Context(), s.Handler, ask(order))
+	}
+	if len(out.mails) != 1 {
+		t.Fatalf("%d mails, want one", len(out.mails))
+	}
+	m := out.mails[0]
+	if m.To != "bob@example.com" || !strings.Contains(m.Text, "2 x Mug  1,234.50 EUR") || !strings.Contains(m.Text, "Hello Bob") || strings.Contains(m.Text, "Gone") ||
+		m.EventKey != "acme.myshopify.com/order_confirmation/820982911946154508" {
+		t.Errorf("%+v", m)
+	}
+	order.Contact = nil // translate.contact is off
+	other := grouptest.Unit{Topics: s.Emits}
+	if o := other.Handle(t.Context(), s.Handler, ask(order)); o.Kind != grouptest.Skipped || o.Reason != "no_recipient" {
+		t.Errorf("without an address: %+v", o)
 	}
 }

@@ -28,7 +28,13 @@ type Deps struct {
 }
 
 // Topics are the Kafka topics that the service reads.
-func Topics() []string { return []string{schemas.DomainOrders.KafkaTopic()} }
+func (c Config) Topics() []string {
+	topics := []string{schemas.DomainOrders.KafkaTopic()}
+	if c.OrderOn == OrderSaga {
+		topics = append(topics, schemas.OrderEventsTopic)
+	}
+	return topics
+}
 
 // Emits are the topics that the service writes to: a mail about an order is an event of the order.
 func Emits() []string { return []string{schemas.OrderEventsTopic} }
@@ -61,7 +67,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		loginLog: &rate.Sometimes{Interval: time.Minute},
 	}
 	return group.Service{
-		Name: Name, Topics: Topics(), Handler: h, Emits: Emits(), State: true, Gate: call,
+		Name: Name, Topics: cfg.Topics(), Handler: h, Emits: Emits(), State: true, Gate: call,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs},
 	}, nil
 }

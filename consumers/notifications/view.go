@@ -68,6 +68,25 @@ func orderView(shop string, o *orderBody) *OrderView {
 	return v
 }
 
+// requestedView is the order as the event store knows it: in the currency of the shop, and without the parts of its total.
+func requestedView(shop string, o *schemas.OrderVersion) *OrderView {
+	currency := oneLine(o.Currency)
+	total := o.CurrentTotalPrice
+	if total.IsNull() {
+		total = o.TotalPrice
+	}
+	v := &OrderView{Shop: shopName(shop), Domain: shop, Order: oneLine(o.Name), Total: money(total, currency)}
+	if c := o.Contact; c != nil && c.Address != nil {
+		v.ShipTo, v.Customer = addressLines(c.Address), oneLine(c.Address.FirstName)
+	}
+	for i := range o.Lines {
+		if l := &o.Lines[i]; l.CurrentQuantity > 0 {
+			v.Lines = append(v.Lines, LineView{Name: oneLine(l.Title), Quantity: l.CurrentQuantity, Price: money(l.Price, currency)})
+		}
+	}
+	return v
+}
+
 // price is the amount in the customer's currency where the body has it, else in the shop's.
 func (o *orderBody) price(set priceSet, plain schemas.Money) string {
 	if p := set.Presentment; !p.Amount.IsNull() && p.Currency != "" {

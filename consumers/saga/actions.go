@@ -215,7 +215,7 @@ const kindConfirmation = "order_confirmation"
 // confirm asks whoever mails to tell the customer. It is done in the commit of the step and cannot fail.
 func confirm(_ context.Context, t *task) (result, error) {
 	return result{
-		facts: []schemas.OrderEventData{&schemas.ConfirmationRequested{Effect: schemas.Effect{Effect: t.key("confirm", "")}, Kind: kindConfirmation}},
+		facts: []schemas.OrderEventData{&schemas.ConfirmationRequested{Effect: schemas.Effect{Effect: t.key("confirm", "")}, Kind: kindConfirmation, Order: t.order}},
 		note:  "the customer is to be told",
 	}, nil
 }

@@ -28,5 +28,5 @@
 //
 // What it is not: a transaction. Between two steps the world sees one without the other. And it does not mail: the action mail.confirm
 // writes ConfirmationRequested to the event store, in the commit of its step, and that is done with it; whoever mails acts on
-// it. What cannot be taken back should not be able to fail either.
+// it, as notifications does with notifications.order_on: saga. What cannot be taken back should not be able to fail either.
 package saga

@@ -106,7 +106,7 @@ func builtinServices() []keyedService {
 			example: "  millrace consume notifications --config millrace.yaml\n" +
 				"  millrace consume notifications --kafka-brokers k1:9092 --notifications-smtp-address mail:587 \\\n" +
 				"    --notifications-smtp-tls starttls --notifications-from-address 'orders@shop.example'",
-			topics: always(notifications.Topics()), emits: notifications.Emits(), state: true,
+			topics: func(c *config.Config) ([]string, error) { return c.Notifications.Topics(), nil }, emits: notifications.Emits(), state: true,
 			config: func(c *config.Config) *consumer.Config { return &c.Notifications.Consumer },
 			build: func(s *service) (consumer.Service, error) {
 				return notifications.Service(s.cfg.Notifications, notifications.Deps{Logger: s.log, Registerer: s.registry})
