@@ -132,10 +132,13 @@ func (r *Runtime) through(commits []schedule.Commit, b *built) error {
 	}
 	r.mu.Lock()
 	for p, s := range ends {
-		// The records of a transaction stand in one piece, unless somebody else has written between them, and before them stands at
-		// most the end mark of the transaction before: what is in that piece need not be read again.
-		if s.whole() && s.first-p.sched.RetryEnd() <= 1 {
+		// The records of a transaction stand in one piece, unless somebody else has written between them: what is in that piece need not
+		// be read again, if all before it is known. Where the transaction before was followed in this way, its end mark stands between
+		// them; a single offset that may be anything else is a person's record.
+		end := p.sched.RetryEnd()
+		if s.whole() && (s.first == end || s.first == end+1 && p.wrote == end) {
 			p.sched.Followed(s.last + 1)
+			p.wrote = s.last + 1
 		}
 	}
 	r.mu.Unlock()

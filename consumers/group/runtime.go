@@ -73,6 +73,7 @@ type partition struct {
 	load   chan struct{} // tells the loader that something is to be read; capacity 1
 	done   chan struct{} // closed when the loader has ended
 	paused bool          // not read on; guarded by Runtime.mu
+	wrote  int64         // end of the retry log as a commit has moved it last, -1: none has; guarded by Runtime.mu
 }
 
 // Causes of the end of a handler's context, beside its own timeout.

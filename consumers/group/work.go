@@ -34,7 +34,7 @@ func (r keyed) Prepare(ctx context.Context, tp member.TP, c member.Committed) er
 	if err != nil {
 		return err
 	}
-	p := &partition{tp: tp, load: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &partition{tp: tp, load: make(chan struct{}, 1), done: make(chan struct{}), wrote: -1}
 	if r.svc.State {
 		if p.state, err = r.restoreState(ctx, tp); err != nil {
 			return err
