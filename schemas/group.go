@@ -67,9 +67,12 @@ const (
 	HeaderRetrySince  = "millrace_retry_since"  // time since which it is put off without an attempt burned; missing: it is not
 	HeaderRetryAside  = "millrace_retry_aside"  // "1": it waits for another event, and lets the later ones of its key pass
 	HeaderRetryParked = "millrace_retry_parked" // "1": the dead head of a parked key, with an empty value; what is behind it waits for a person
-	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" (with the body) or "drop" (without a value). The owner of
-	// the partition follows them; records without it are its own.
+	// HeaderRetryBy is set on records that a person's tool wrote: "redrive" and "replay" (with the body) or "drop" (without a value). The
+	// owner of the partition follows them; records without it are its own.
 	HeaderRetryBy = "millrace_retry_by"
+	// HeaderReplay is the id of the replay for which the event is handled again. It stays with the event until that is settled, in the
+	// dead-letter topic too: whoever handles the event must not take it for a repeat.
+	HeaderReplay = "millrace_replay"
 
 	HeaderResolution     = "millrace_resolution"      // in a dead-letter topic: redriven or dropped; the record has no value
 	HeaderResolutionBy   = "millrace_resolution_by"   // user@host
@@ -79,6 +82,7 @@ const (
 // Values of HeaderRetryBy and HeaderResolution.
 const (
 	RetryByRedrive     = "redrive"
+	RetryByReplay      = "replay"
 	RetryByDrop        = "drop"
 	ResolutionRedriven = "redriven"
 	ResolutionDropped  = "dropped"

@@ -27,6 +27,7 @@ const (
 	HeaderIdempotencyKey = "Idempotency-Key"
 	HeaderSignature      = "X-Millrace-Signature"
 	HeaderAttempt        = "X-Millrace-Attempt"
+	HeaderReplay         = "X-Millrace-Replay"
 )
 
 // maxAnswer bounds what is read of a good answer; reading it to its end lets the connection be used again. CheckHTTP reads bad ones.
@@ -74,6 +75,9 @@ func (t *target) describe(h http.Header, e *group.Event) {
 	h.Set("User-Agent", t.agent)
 	h.Set(HeaderIdempotencyKey, percent([]byte(e.ID)))
 	h.Set(HeaderAttempt, strconv.Itoa(e.Attempt))
+	if e.Replay != "" {
+		h.Set(HeaderReplay, e.Replay)
+	}
 	if len(t.key) > 0 {
 		h.Set(HeaderSignature, sign(t.key, e.Body))
 	}

@@ -20,4 +20,9 @@ type Event struct {
 	Attempt int
 	// FirstFailure is when the first try failed; zero before.
 	FirstFailure time.Time
+
+	// Replay is the id of the run of `millrace replay` that the event is handled once more for; empty: it has come anew. Service.Dedupe
+	// does not hold a replayed event back. Whatever the handler does in the world outside, it does by the same idempotency key as the
+	// first time, so that it stays single; a handler that cannot do so looks here.
+	Replay string
 }

@@ -113,7 +113,10 @@ func (r *Runtime) judge(it *schedule.Item, u *unit, began time.Time) outcome {
 	p := u.partition
 	u.event = Event{
 		Body: it.Record.Value, KafkaTopic: p.tp.Topic, Partition: p.tp.Partition, Offset: it.Offset,
-		Attempt: it.Attempts + 1, FirstFailure: it.FirstFailure,
+		Attempt: it.Attempts + 1, FirstFailure: it.FirstFailure, Replay: it.Replay,
+	}
+	if it.Replay != "" {
+		u.Note("replay " + it.Replay)
 	}
 	var err error
 	u.event.Event, err = schemas.ParseHeaders(it.Record.Headers)
@@ -131,7 +134,9 @@ func (r *Runtime) judge(it *schedule.Item, u *unit, began time.Time) outcome {
 		if err := u.loadState(); err != nil {
 			return r.retry(it, u, classState, fmt.Errorf("read the state: %w", err), began)
 		}
-		reason = u.repeated(&u.event, r.svc.Dedupe)
+		if it.Replay == "" { // to see it again is what a replay is for
+			reason = u.repeated(&u.event, r.svc.Dedupe)
+		}
 	}
 	if reason == "" && r.superseded(it, u) {
 		reason = reasonSuperseded
@@ -195,7 +200,7 @@ func (r *Runtime) call(ctx context.Context, u *unit) (err error) {
 
 // settled makes an item done, with what it wrote.
 func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began, ended time.Time, keep bool) outcome {
-	if !u.event.Received.IsZero() {
+	if !u.event.Received.IsZero() && it.Replay == "" { // of a replay it says nothing: the event came long ago
 		r.metrics.endToEnd.Observe(ended.Sub(u.event.Received).Seconds())
 	}
 	r.transition(slog.LevelDebug, "done", it, u, began, "verdict", verdict)
@@ -204,7 +209,12 @@ func (r *Runtime) settled(it *schedule.Item, u *unit, verdict string, began, end
 		o.result = result{outcome: schemas.OutcomeSkipped, class: verdict}
 	}
 	if keep {
-		o.writes, o.size = u.writes(r.svc.Dedupe)
+		d := r.svc.Dedupe
+		if it.Replay != "" {
+			// Its id is remembered, or was forgotten for newer ones, whose repeats may still come.
+			d.WebhookIDs = 0
+		}
+		o.writes, o.size = u.writes(d)
 	}
 	return o
 }

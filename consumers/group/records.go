@@ -59,11 +59,14 @@ func failureHeaders(p *partition, it *schedule.Item, base []kgo.RecordHeader) he
 		h.text(schemas.HeaderErrorClass, it.Class)
 		h.text(schemas.HeaderError, it.Err)
 	}
+	if it.Replay != "" {
+		h.text(schemas.HeaderReplay, it.Replay)
+	}
 	return h
 }
 
 // addedHeaders is room for what failureHeaders and retryRecord add.
-const addedHeaders = 13
+const addedHeaders = 14
 
 // retryRecord is an event that waits. Its value is never null: that would say that it waits no longer.
 func (r *Runtime) retryRecord(p *partition, c *schedule.Completion) *kgo.Record {
@@ -140,6 +143,8 @@ func readRetry(s *schedule.Scheduler, rec *kgo.Record) (w schedule.Waiting, what
 			what.Class = string(h.Value)
 		case schemas.HeaderError:
 			what.Err = string(h.Value)
+		case schemas.HeaderReplay:
+			what.Replay = string(h.Value)
 		}
 	}
 	return w, what, settled, true
@@ -153,12 +158,12 @@ func parseTime(b []byte) time.Time {
 	return t
 }
 
-// personal tells whether a person's tool wrote a record of the retry topic.
-func personal(rec *kgo.Record) bool {
+// personal tells which tool of a person wrote a record of the retry topic; empty: none did.
+func personal(rec *kgo.Record) string {
 	for i := range rec.Headers {
 		if rec.Headers[i].Key == schemas.HeaderRetryBy {
-			return true
+			return string(rec.Headers[i].Value)
 		}
 	}
-	return false
+	return ""
 }

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"millrace/consumers/internal/pause"
@@ -171,8 +172,8 @@ func (r *Runtime) followOne(ctx context.Context, topic string, p *partition, end
 		return
 	}
 	next, err := r.reader.Scan(ctx, topic, p.tp.Partition, from, end, func(rec *kgo.Record) error {
-		if personal(rec) {
-			r.redriven(ctx, p, rec)
+		if by := personal(rec); by != "" {
+			r.redriven(ctx, p, rec, by)
 		}
 		return nil
 	})
@@ -190,13 +191,17 @@ func (r *Runtime) followOne(ctx context.Context, topic string, p *partition, end
 }
 
 // redriven takes what a person's tool wrote into the key's order.
-func (r *Runtime) redriven(ctx context.Context, p *partition, rec *kgo.Record) {
+func (r *Runtime) redriven(ctx context.Context, p *partition, rec *kgo.Record, by string) {
 	w, _, settled, ok := readRetry(r.sched, rec)
 	if !ok {
 		r.foreign(ctx, rec)
 		return
 	}
-	r.logger.InfoContext(ctx, "redriven or dropped", "topic", p.tp.Topic, "partition", p.tp.Partition, "offset", w.Offset, "dropped", settled)
+	level := slog.LevelInfo
+	if by == schemas.RetryByReplay { // there may be millions
+		level = slog.LevelDebug
+	}
+	r.logger.Log(ctx, level, "an event is back", "by", by, "topic", p.tp.Topic, "partition", p.tp.Partition, "offset", w.Offset, "dropped", settled)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if settled {

@@ -63,6 +63,7 @@ type waitingJSON struct {
 	Since        time.Time     `json:"since"`
 	Aside        bool          `json:"aside,omitempty"` // it waits for another event and lets the later ones of its key pass
 	Redriven     bool          `json:"redriven,omitempty"`
+	Replay       string        `json:"replay,omitempty"` // the replay that it is handled once more for
 	Behind       int           `json:"behind,omitempty"` // of the first of a key: how many stand behind it
 }
 
@@ -80,7 +81,7 @@ func waitingToJSON(w *deadletter.Waiting) waitingJSON {
 	return waitingJSON{
 		ID: w.ID, Group: w.Group, Topic: w.ID.Topic, Partition: w.ID.Partition, Offset: w.ID.Offset, State: waitingState(w), Due: given(w.Due),
 		Key: string(w.Key), Shop: w.Shop, Entity: w.Entity, ShopifyTopic: w.ShopifyTopic, WebhookID: w.WebhookID, Attempts: w.Attempts,
-		Class: w.Class, Error: w.Error, Since: w.Since, Aside: w.Aside, Redriven: w.Redriven, Behind: w.Behind,
+		Class: w.Class, Error: w.Error, Since: w.Since, Aside: w.Aside, Redriven: w.Redriven, Replay: w.Replay, Behind: w.Behind,
 	}
 }
 

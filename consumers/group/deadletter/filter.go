@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Filter chooses letters and waiting events. What is empty does not restrict; of several words in one field any may match, and
@@ -48,6 +50,15 @@ func (f *Filter) matches(id ID, h *headers, failed time.Time) bool {
 		return false
 	}
 	return true
+}
+
+// Chooses tells whether an event as it stands in the topic that it came to is of one of the shops, entities and Shopify topics. The other
+// fields are not looked at.
+func (f *Filter) Chooses(r *kgo.Record) bool {
+	h := read(r.Headers)
+	h.place(r.Key)
+	only := Filter{ShopifyTopics: f.ShopifyTopics, Shops: f.Shops, Entities: f.Entities}
+	return only.matches(ID{}, &h, time.Time{})
 }
 
 func isShop(want, shop string) bool {

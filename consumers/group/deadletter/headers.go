@@ -17,6 +17,7 @@ type headers struct {
 	received                                []byte
 	source, attempts, first, last, class    []byte
 	err, due, since, parked, aside, by      []byte
+	replay                                  []byte
 	resolution, resolutionBy, resolutionEnd []byte
 }
 
@@ -61,6 +62,8 @@ func read(list []kgo.RecordHeader) (h headers) {
 			h.parked = v
 		case schemas.HeaderRetryBy:
 			h.by = v
+		case schemas.HeaderReplay:
+			h.replay = v
 		case schemas.HeaderResolution:
 			h.resolution = v
 		case schemas.HeaderResolutionBy:

@@ -22,6 +22,7 @@ type Letter struct {
 	Class        string // schemas.HeaderErrorClass
 	Error        string
 	Attempts     int
+	Replay       string // the replay that the event was handled again for; empty: none
 	FirstFailure time.Time
 	LastFailure  time.Time // of the record itself where the header is missing
 
@@ -50,7 +51,7 @@ func letterOf(group, source string, r *kgo.Record) Letter {
 	l := Letter{
 		ID: ID{source, r.Partition, offset}, Group: group,
 		Shop: string(h.shop), Entity: string(h.entity), ShopifyTopic: string(h.shopifyTopic), WebhookID: string(h.webhook),
-		Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"), Attempts: h.attemptCount(),
+		Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"), Attempts: h.attemptCount(), Replay: string(h.replay),
 		FirstFailure: parseTime(h.first), LastFailure: failureTime(&h, r),
 		Key: r.Key, Value: r.Value, Headers: r.Headers,
 	}

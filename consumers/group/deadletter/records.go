@@ -51,6 +51,9 @@ func (a Action) records(l *Letter, by string, now []byte) []*kgo.Record {
 			kgo.RecordHeader{Key: schemas.HeaderAttempts, Value: []byte("0")},
 			kgo.RecordHeader{Key: schemas.HeaderRetryDue, Value: now},
 		)
+		if l.Replay != "" { // without it the event would be taken for a repeat of itself
+			waiting.Headers = append(waiting.Headers, kgo.RecordHeader{Key: schemas.HeaderReplay, Value: []byte(l.Replay)})
+		}
 	} else {
 		waiting.Headers = source[:len(source):len(source)]
 	}

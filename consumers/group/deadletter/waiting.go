@@ -39,6 +39,8 @@ type Waiting struct {
 	Aside bool
 	// Redriven: a person has sent it back.
 	Redriven bool
+	// Replay is the replay that it is handled again for; empty: none.
+	Replay string
 	// Behind is how many later events of its key wait; set on the first of a key.
 	Behind int
 }
@@ -244,6 +246,7 @@ func waitingOf(group, topic string, r *kgo.Record) *Waiting {
 		Shop: string(h.shop), Entity: string(h.entity), ShopifyTopic: string(h.shopifyTopic), WebhookID: string(h.webhook),
 		Attempts: h.attemptCount(), Class: string(h.class), Error: strings.ToValidUTF8(string(h.err), "�"),
 		Since: parseTime(h.first), Due: parseTime(h.due), Parked: h.isParked(), Aside: string(h.aside) == "1", Redriven: string(h.by) == schemas.RetryByRedrive,
+		Replay: string(h.replay),
 	}
 	if w.Since.IsZero() {
 		w.Since = parseTime(h.since)

@@ -20,6 +20,7 @@ type Item struct {
 	Since        time.Time // when it was first put off without burning an attempt; zero: never
 	Class        string    // of the last error
 	Err          string    // text of the last error
+	Replay       string    // from the retry log: the replay that it is handled again for; empty: none
 	Report       any       // the caller's own, kept until the item is committed
 
 	part  *Partition

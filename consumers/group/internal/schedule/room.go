@@ -56,6 +56,7 @@ type Restored struct {
 	LastFailure  time.Time
 	Since        time.Time
 	Class, Err   string
+	Replay       string
 }
 
 // Loaded brings what was read; got has the elements of loads. Of each key it takes what is its front now, in order, up to the first
@@ -95,7 +96,7 @@ func (s *Scheduler) Loaded(p *Partition, loads []Load, got []Restored, now time.
 		}
 		it := &Item{
 			Record: r.Record, Offset: l.offset, Log: l.Log, Attempts: r.Attempts, FirstFailure: r.FirstFailure, LastFailure: r.LastFailure,
-			Since: r.Since, Class: r.Class, Err: r.Err, part: p, key: k, slot: -1,
+			Since: r.Since, Class: r.Class, Err: r.Err, Replay: r.Replay, part: p, key: k, slot: -1,
 			size: weight(r.Record), due: due,
 		}
 		if s.opts.Class != nil {
