@@ -42,8 +42,11 @@ func testScan(w *world) {
 	if next != w.end() {
 		w.t.Errorf("Scan() ends at %d, the log at %d", next, w.end())
 	}
-	got, _ = w.scan(3, 7)
+	got, next = w.scan(3, 7)
 	w.want(got, values[3:7])
+	if next != 7 {
+		w.t.Errorf("Scan() up to 7 ends at %d: whoever goes on there has not seen what lies between", next)
+	}
 	got, _ = w.scan(10, 15) // aborted ones only
 	w.want(got, nil)
 	got, _ = w.scan(w.end()-1, w.end()) // the marker
