@@ -281,7 +281,7 @@ func TestMistakesAreTold(t *testing.T) {
 
 func TestHelpOfDeadLetterCommands(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"dlq", "dlq list", "dlq show", "dlq redrive", "dlq drop", "retry", "retry list"} {
+	for _, command := range []string{"dlq", "dlq list", "dlq show", "dlq redrive", "dlq drop", "retry", "retry list", "replay"} {
 		r := program(t.Context(), append(strings.Fields(command), "--help")...)
 		if r.code != cli.ExitOK || !strings.Contains(r.stdout, "Exit codes: 0 done") {
 			t.Errorf("millrace %s --help = %d:\n%s", command, r.code, r.stdout)

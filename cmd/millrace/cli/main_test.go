@@ -17,10 +17,13 @@ import (
 	"millrace/deploy/embedded/enginetest"
 )
 
+// asProgram in the environment makes this binary the program: for a test that kills it.
+const asProgram = "TEST_MILLRACE_PROGRAM"
+
 // TestMain makes this binary the program when it is started as one: `millrace dev` starts itself again as the engine.
 func TestMain(m *testing.M) {
 	enginetest.Child() // tests of one-shot commands start the engine without `millrace dev`
-	if len(os.Args) == 2 && os.Args[1] == "engine" {
+	if os.Getenv(asProgram) != "" || len(os.Args) == 2 && os.Args[1] == "engine" {
 		ctx, release := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		code := cli.Run(ctx, cli.Process{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 		release()

@@ -99,7 +99,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", "", "configuration `file`: .yaml, .toml or .json (or "+config.EnvFile+")")
 	root.SetHelpFunc(help)
-	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.consoleCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.orderCommand(), a.dlqCommand(), a.retryCommand(), a.sagaCommand(), a.reconcileCommand(), a.versionCommand())
+	root.AddCommand(a.devCommand(), a.engineCommand(), a.ingestCommand(), a.consumeCommand(), a.consoleCommand(), a.topicsCommand(), a.clickhouseCommand(), a.configCommand(), a.metricsCommand(), a.orderCommand(), a.dlqCommand(), a.retryCommand(), a.replayCommand(), a.sagaCommand(), a.reconcileCommand(), a.versionCommand())
 	return root
 }
 
