@@ -6,6 +6,7 @@
 //
 //	Idempotency-Key       the event's id, the same at every try
 //	X-Millrace-Attempt    1 for the first try; a try that the endpoint was not to blame for is not counted
+//	X-Millrace-Replay     the id of the replay for which the endpoint gets the event once more (`millrace replay`); else missing
 //	X-Millrace-Signature  base64 of the HMAC-SHA256 of the body under Config.Secret, as Shopify signs; none without a secret
 //	Authorization         Bearer Config.Token; none without a token
 //

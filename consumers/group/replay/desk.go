@@ -259,7 +259,7 @@ func (r *Run) lookUp(ctx context.Context) error {
 	}
 	for _, t := range names {
 		if got := topics[t]; got.Err != nil || len(got.Partitions) == 0 {
-			missing := error(ErrNoRetryTopic)
+			missing := ErrNoRetryTopic
 			if slices.Contains(r.selection.Topics, t) {
 				missing = errors.New("the topic is not there")
 			}

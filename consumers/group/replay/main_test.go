@@ -84,8 +84,10 @@ func (w *world) event(shop string, order int, topic string) *kgo.Record {
 		ID: fmt.Sprintf("w-%d", w.n), Shop: shop + ".myshopify.com", Topic: topic, Subject: fmt.Sprintf("order/%d", order),
 		Time: time.Now(), Received: time.Now(), PartitionKey: keyOf(shop, order),
 	}
-	return &kgo.Record{Topic: orders, Partition: partitionOf(order), Key: []byte(e.PartitionKey), Value: fmt.Appendf(nil, "%d", w.n),
-		Headers: schemas.AppendHeaders[kgo.RecordHeader](nil, &e)}
+	return &kgo.Record{
+		Topic: orders, Partition: partitionOf(order), Key: []byte(e.PartitionKey), Value: fmt.Appendf(nil, "%d", w.n),
+		Headers: schemas.AppendHeaders[kgo.RecordHeader](nil, &e),
+	}
 }
 
 // past writes events of some orders in turn.
@@ -210,8 +212,10 @@ func header(key, value string) kgo.RecordHeader {
 
 // waiting is the record of an event that the service has put off.
 func waiting(order int, offset int64, more ...kgo.RecordHeader) *kgo.Record {
-	return &kgo.Record{Topic: retries, Partition: partitionOf(order), Key: schemas.RetryKey([]byte(keyOf("acme", order)), offset), Value: []byte("1"),
-		Headers: append(more, header(schemas.HeaderAttempts, "1"))}
+	return &kgo.Record{
+		Topic: retries, Partition: partitionOf(order), Key: schemas.RetryKey([]byte(keyOf("acme", order)), offset), Value: []byte("1"),
+		Headers: append(more, header(schemas.HeaderAttempts, "1")),
+	}
 }
 
 // letter is a dead letter, or with a resolution the note that it is settled.

@@ -213,7 +213,7 @@ func (w *writer) all(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in, failed := w.run.read(ctx)
-	defer func() { cancel(); <-failed }() // no reader outlives the call
+	defer func() { cancel(); _ = <-failed }() // no reader outlives the call; its error has been read, or another one counts
 	for {
 		events, more := gather(ctx, in, w.chunk)
 		if err := ctx.Err(); err != nil {
