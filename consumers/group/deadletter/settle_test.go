@@ -57,6 +57,21 @@ func TestTheStoryOfAnOrderSaysThatItsLetterWasSettled(t *testing.T) {
 	}
 }
 
+// Without the mark the service would take the event for a repeat of itself, and skip it.
+func TestALetterOfAReplayGoesBackAsOne(t *testing.T) {
+	w := newWorld(t)
+	r := letter{offset: 7, order: 1}.record()
+	r.Headers = append(r.Headers, header(schemas.HeaderReplay, "r1"))
+	w.write(r)
+	b := w.book(deadletter.Options{})
+	if result, err := b.Redrive(t.Context(), w.choose(b, deadletter.Filter{}), deadletter.Work{By: "ann@desk"}); err != nil || result.Settled != 1 {
+		t.Fatalf("Redrive gave %+v, %v", result, err)
+	}
+	if back := w.committed(retry)[0]; len(back) != 1 || headersOf(back[0])[schemas.HeaderReplay] != "r1" {
+		t.Errorf("the retry partition has %v", back)
+	}
+}
+
 func TestRedriveSendsALetterBackAndSettlesIt(t *testing.T) {
 	w := newWorld(t)
 	l := letter{partition: 2, offset: 7, order: 1, value: []byte{0xff, 0, '{'}}
