@@ -78,12 +78,8 @@ func (d *Desk) New(ctx context.Context, s Selection) (*Run, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	var salt [2]byte
-	if _, err := rand.Read(salt[:]); err != nil {
-		return nil, fmt.Errorf("make an id: %w", err)
-	}
 	began := time.Now().UTC()
-	r := &Run{desk: d, selection: s, began: began, id: began.Format("20060102-150405-") + hex.EncodeToString(salt[:]), fresh: true}
+	r := &Run{desk: d, selection: s, began: began, id: began.Format("20060102-150405-") + token(2), fresh: true}
 	if err := r.lookUp(ctx); err != nil {
 		return nil, err
 	}
@@ -91,6 +87,13 @@ func (d *Desk) New(ctx context.Context, s Selection) (*Run, error) {
 		return nil, fmt.Errorf("find the events to replay for %s: %w", s.Group, err)
 	}
 	return r, nil
+}
+
+// token is some random hexadecimal digits, two per byte.
+func token(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // it never fails
+	return hex.EncodeToString(b)
 }
 
 // bounds finds the offsets that a new run is about.
@@ -224,13 +227,16 @@ func (r *Run) load(ctx context.Context, group string) error {
 	if err != nil {
 		return err
 	}
-	r.spans, r.seq = nil, 0
+	r.spans, r.seq, r.owner = nil, 0, ""
 	for _, o := range got.Offsets().Sorted() {
 		m, err := readMark(o)
 		if err != nil {
 			return fmt.Errorf("replay %s: %w", r.id, err)
 		}
-		r.selection, r.began, r.seq = m.Selection, m.Began, max(r.seq, m.Seq)
+		r.selection, r.began = m.Selection, m.Began
+		if m.Seq >= r.seq {
+			r.seq, r.owner = m.Seq, m.Owner
+		}
 		r.spans = append(r.spans, &span{topic: o.Topic, partition: o.Partition, next: o.At, mark: m})
 	}
 	r.sort()

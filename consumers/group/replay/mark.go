@@ -31,6 +31,8 @@ type mark struct {
 	End       int64     `json:"end"`
 	// Seq is the number of the run's transaction that wrote this, by which one whose end got lost is recognised.
 	Seq int64 `json:"seq"`
+	// Owner is the Do that wrote it. The owner of a run is that of the mark with the highest Seq.
+	Owner string `json:"owner"`
 
 	Chosen  int64            `json:"chosen,omitempty"`
 	Written int64            `json:"written,omitempty"`

@@ -25,6 +25,7 @@ type Run struct {
 	fresh     bool // nothing of it is in Kafka yet
 	spans     []*span
 	seq       int64
+	owner     string
 	topics    kadm.TopicDetails
 }
 
@@ -151,11 +152,16 @@ func (r *Run) do(ctx context.Context, w Work) error {
 	if err != nil {
 		return err
 	}
-	backlog, err := r.newBacklog(ctx)
-	if err != nil {
+	if now := r.Result(); now.Done() {
+		return nil
+	}
+	wr := &writer{run: r, producer: producer, owner: token(4), room: max(cmp.Or(w.Backlog, DefaultBacklog), 1), polled: time.Now()}
+	if err := wr.claim(ctx); err != nil {
 		return err
 	}
-	wr := &writer{run: r, producer: producer, backlog: backlog, room: max(cmp.Or(w.Backlog, DefaultBacklog), 1), polled: time.Now()}
+	if wr.backlog, err = r.newBacklog(ctx); err != nil {
+		return err
+	}
 	wr.chunk = min(maxChunk, max(1, wr.room/2))
 	wr.limit = rate.NewLimiter(rate.Inf, 0)
 	if w.Rate > 0 {
@@ -188,6 +194,7 @@ func (r *Run) register(ctx context.Context) error {
 type writer struct {
 	run      *Run
 	producer *txn.Producer
+	owner    string // in marks
 	backlog  *backlog
 	limit    *rate.Limiter
 	chunk    int
@@ -206,6 +213,12 @@ func (w *writer) stage() string {
 	return StageWriting
 }
 
+// claim makes the run this process's. Another one that has it finds out when its next transaction fails.
+func (w *writer) claim(ctx context.Context) error {
+	w.run.spans[0].advance()
+	return w.commit(ctx, nil, true)
+}
+
 // all reads and writes until nothing is left.
 func (w *writer) all(ctx context.Context) error {
 	progress := w.run.watch(ctx, w.stage)
@@ -213,7 +226,12 @@ func (w *writer) all(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in, failed := w.run.read(ctx)
-	defer func() { cancel(); _ = <-failed }() // no reader outlives the call; its error has been read, or another one counts
+	defer func() { // no reader outlives the call
+		cancel()
+		for err := range failed { // unless it has been read, what has ended the call is why it ended
+			w.run.desk.d.Logger.DebugContext(ctx, "reading has ended", "replay", w.run.id, "err", err)
+		}
+	}()
 	for {
 		events, more := gather(ctx, in, w.chunk)
 		if err := ctx.Err(); err != nil {

@@ -19,24 +19,30 @@ import (
 )
 
 const (
-	writeTries   = 6
-	writeBackoff = 250 * time.Millisecond
+	writeTries = 8
+	// Whoever claims a run tries again sooner than the owner whose transaction has failed, so that two do not end each other's for ever.
+	claimBackoff = 50 * time.Millisecond
+	ownerBackoff = 500 * time.Millisecond
+	maxBackoff   = 5 * time.Second
 	// settleTime is what finding out about a transaction may take, also after an interrupt: what was written should be counted.
 	settleTime = 20 * time.Second
 )
 
-// commit writes events, and how far their partitions are, in one transaction. Without events it does so only at the end.
-func (w *writer) commit(ctx context.Context, events []chosen, last bool) error {
+// commit writes events, and how far their partitions are, in one transaction. Without events it does so only if it must.
+func (w *writer) commit(ctx context.Context, events []chosen, must bool) error {
 	var touched []*span
 	for _, s := range w.run.spans {
 		if s.ahead.touched {
 			touched = append(touched, s)
 		}
 	}
-	if len(touched) == 0 || len(events) == 0 && !last {
+	if len(touched) == 0 || len(events) == 0 && !must {
 		return nil
 	}
-	seq := w.run.seq + 1
+	seq, backoff := w.run.seq+1, ownerBackoff
+	if w.run.owner != w.owner {
+		backoff = claimBackoff
+	}
 	for try := 1; ; try++ {
 		err := w.attempt(ctx, events, touched, seq)
 		var refused *txn.RecordError
@@ -48,7 +54,7 @@ func (w *writer) commit(ctx context.Context, events []chosen, last bool) error {
 			events = w.refuse(ctx, events, refused)
 			continue
 		}
-		committed, unclear := w.settle(ctx, touched, seq)
+		committed, unclear := w.settle(ctx, seq)
 		switch {
 		case unclear != nil:
 			return errors.Join(err, unclear)
@@ -60,7 +66,7 @@ func (w *writer) commit(ctx context.Context, events []chosen, last bool) error {
 		case try == writeTries:
 			return fmt.Errorf("write events to the retry topics: %w", err)
 		}
-		if err := pause.Sleep(ctx, writeBackoff<<(try-1)); err != nil {
+		if err := pause.Sleep(ctx, pause.Backoff(try-1, backoff, maxBackoff)); err != nil {
 			return err
 		}
 	}
@@ -117,7 +123,7 @@ func (w *writer) offsets(ctx context.Context, cl *kgo.Client, id string, touched
 	req.Generation = -1 // the group has no members
 	for _, s := range touched {
 		m := s.ahead.mark
-		m.Seq = seq
+		m.Seq, m.Owner = seq, w.owner
 		text := m.text()
 		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 		p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = s.partition, s.ahead.next, -1, &text
@@ -145,10 +151,10 @@ func (w *writer) offsets(ctx context.Context, cl *kgo.Client, id string, touched
 
 // done takes over what is committed.
 func (w *writer) done(touched []*span, seq int64, events int) {
-	w.run.seq = seq
+	w.run.seq, w.run.owner = seq, w.owner
 	for _, s := range touched {
 		s.next, s.mark = s.ahead.next, s.ahead.mark
-		s.mark.Seq = seq
+		s.mark.Seq, s.mark.Owner = seq, w.owner
 		s.ahead = ahead{}
 	}
 	w.written += events
@@ -169,7 +175,7 @@ func (w *writer) refuse(ctx context.Context, events []chosen, refused *txn.Recor
 
 // settle finds out what became of a transaction that has failed, and whether the run is still this process's: after Renew nothing is in
 // flight, neither of it nor of another that had the run meanwhile.
-func (w *writer) settle(ctx context.Context, touched []*span, seq int64) (committed bool, err error) {
+func (w *writer) settle(ctx context.Context, seq int64) (committed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err := w.producer.Renew(ctx); err != nil {
@@ -179,23 +185,14 @@ func (w *writer) settle(ctx context.Context, touched []*span, seq int64) (commit
 	if err := now.reload(ctx, w.run.Group()); err != nil {
 		return false, err
 	}
-	if now.seq != w.run.seq && now.seq != seq || len(now.spans) != len(w.run.spans) {
+	switch {
+	case now.seq == w.run.seq && now.owner == w.run.owner:
+		return false, nil
+	case now.seq == seq && now.owner == w.owner:
+		return true, nil
+	default:
 		return false, ErrTaken
 	}
-	if now.seq == w.run.seq {
-		return false, nil
-	}
-	// Another one counts as this one does: the places tell them apart.
-	for i, s := range w.run.spans {
-		at := s.next
-		if slices.Contains(touched, s) {
-			at = s.ahead.next
-		}
-		if now.spans[i].next != at {
-			return false, ErrTaken
-		}
-	}
-	return true, nil
 }
 
 // watched tells Deps.Progress how far a call is.
