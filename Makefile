@@ -28,6 +28,10 @@ cross: ## Check that the programs build for every supported platform.
 run: build ## Run everything on this machine, fed by a simulated store, and open its page. ARGS="--simulate 200" changes flags.
 	exec ./bin/millrace dev --simulate 50 --open $(ARGS)
 
+.PHONY: demo
+demo: build ## Run 1000 orders through all services and a saga, with partners that fail, and judge what came of it. ARGS="-hold" keeps it.
+	go run ./deploy/demo -bin bin $(ARGS)
+
 .PHONY: test
 test: ## Run all tests, with the race detector, a real Kafka and the real ClickHouse engine.
 	go test -race -shuffle=on -timeout 25m $(PACKAGES)

@@ -69,6 +69,7 @@ func (s *Server) Handler() http.Handler {
 		s.serve(w, r, host)
 	})
 	mux.HandleFunc("POST /shops/{shop}/admin/api/{version}/graphql.json", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, r.PathValue("shop")) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not Found") })
 	return mux
 }

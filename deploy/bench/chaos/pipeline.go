@@ -14,6 +14,7 @@ import (
 
 	"millrace/deploy/embedded/engine"
 	"millrace/deploy/embedded/fetch"
+	"millrace/deploy/internal/process"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -24,7 +25,7 @@ const chaosSecret = "chaos"
 type pipeline struct {
 	ingestAddr    string
 	clickhouseURL string
-	processes     []*process // in the order of their start
+	processes     []*process.Process // in the order of their start
 	kafka         *kafkatest.Cluster
 	stopEngine    func() error
 	victims       []victim
@@ -36,15 +37,15 @@ type victim struct {
 	strike     func(ctx context.Context, down time.Duration) error
 }
 
-func (p *pipeline) addVictim(kind string, proc *process) {
-	p.victims = append(p.victims, victim{name: proc.name, kind: kind, strike: func(ctx context.Context, down time.Duration) error {
-		if err := proc.signal(syscall.SIGKILL); err != nil {
+func (p *pipeline) addVictim(kind string, proc *process.Process) {
+	p.victims = append(p.victims, victim{name: proc.Name, kind: kind, strike: func(ctx context.Context, down time.Duration) error {
+		if err := proc.End(syscall.SIGKILL); err != nil {
 			return err
 		}
 		if err := pause(ctx, down); err != nil {
 			return err
 		}
-		return proc.start(ctx)
+		return proc.Start(ctx)
 	}})
 }
 
@@ -64,7 +65,7 @@ func pause(ctx context.Context, d time.Duration) error {
 func (p *pipeline) close() error {
 	var errs []error
 	for i := len(p.processes) - 1; i >= 0; i-- {
-		errs = append(errs, p.processes[i].signal(syscall.SIGTERM))
+		errs = append(errs, p.processes[i].End(syscall.SIGTERM))
 	}
 	if p.stopEngine != nil {
 		errs = append(errs, p.stopEngine())
@@ -75,10 +76,10 @@ func (p *pipeline) close() error {
 	return errors.Join(errs...)
 }
 
-func (p *pipeline) launch(ctx context.Context, o options, name, ready string, args ...string) (*process, error) {
-	proc := &process{name: name, path: filepath.Join(o.bin, "millrace"), args: args, ready: ready, dir: o.dir}
+func (p *pipeline) launch(ctx context.Context, o options, name, ready string, args ...string) (*process.Process, error) {
+	proc := &process.Process{Name: name, Path: filepath.Join(o.bin, "millrace"), Args: args, Ready: ready, Dir: o.dir}
 	p.processes = append(p.processes, proc)
-	return proc, proc.start(ctx)
+	return proc, proc.Start(ctx)
 }
 
 // addrs returns n free addresses.
@@ -86,7 +87,7 @@ func addrs(ctx context.Context, n int) ([]string, error) {
 	out := make([]string, n)
 	for i := range out {
 		var err error
-		if out[i], err = freeAddr(ctx); err != nil {
+		if out[i], err = process.FreeAddr(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -210,7 +211,7 @@ func newDev(ctx context.Context, o options) (*pipeline, error) {
 	}
 	p.addVictim("dev", dev)
 	p.victims = append(p.victims, victim{name: "engine", kind: "engine", strike: func(ctx context.Context, _ time.Duration) error {
-		return dev.killChildren(ctx) // the supervisor brings it back
+		return dev.KillChildren(ctx) // the supervisor brings it back
 	}})
 	return p, nil
 }
