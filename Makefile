@@ -73,6 +73,10 @@ bench-sink: ## Measure the analytics sink on a real Kafka, beside the same block
 bench-dashboard: ## Measure the console's and Grafana's queries over 100 million events. ARGS="--events 1000000" shortens.
 	go run ./deploy/bench/dashboard $(ARGS)
 
+.PHONY: bench-isolation
+bench-isolation: build ## Measure notifications and analytics beside a slow ERP, and its limit with 1, 2 and 4 processes. ARGS="-rows rate" chooses.
+	go run ./deploy/bench/isolation -bin bin $(ARGS)
+
 .PHONY: chaos
 chaos: build ## Kill processes at random under load and compare ClickHouse with the simulator's ledger.
 	go run ./deploy/bench/chaos --bin bin $(ARGS)
