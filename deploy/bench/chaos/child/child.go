@@ -1,4 +1,4 @@
-// Package child starts this program again in another role, for runs that kill what they test.
+// Package child starts this program again in another role, or another of our programs, for runs that kill what they test.
 package child
 
 import (
@@ -30,8 +30,7 @@ type Process struct {
 	err   error         // how it ended; to be read after done
 }
 
-// Start starts this program with the role as its first argument and the spec, as JSON, as its flag -spec. What it prints goes to a
-// file <name>.log in dir. Its standard input is a pipe that stays open for as long as this process lives.
+// Start starts this program with the role as its first argument and the spec, as JSON, as its flag -spec, like Program.
 func Start(ctx context.Context, role, name, dir string, spec any) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -41,16 +40,22 @@ func Start(ctx context.Context, role, name, dir string, spec any) (*Process, err
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	path := filepath.Join(dir, name+".log")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // a folder of ours
+	return Program(ctx, name, dir, self, role, "-spec", string(text))
+}
+
+// Program starts the program at path. What it prints goes to a file <name>.log in dir. Its standard input is a pipe that stays open for
+// as long as this process lives.
+func Program(ctx context.Context, name, dir, path string, args ...string) (*Process, error) {
+	file := filepath.Join(dir, name+".log")
+	log, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // a folder of ours
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, role, "-spec", string(text)) //nolint:gosec // ourselves
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, args...) //nolint:gosec // ourselves, or a program of ours
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attr()
-	p := &Process{Name: name, log: path, cmd: cmd, done: make(chan struct{})}
+	p := &Process{Name: name, log: file, cmd: cmd, done: make(chan struct{})}
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
