@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"millrace/deploy/bench/chaos/keyed"
+	"millrace/deploy/bench/chaos/saga"
 	"millrace/deploy/bench/chaos/sink"
 	"millrace/deploy/embedded/engine"
 )
@@ -41,7 +42,7 @@ func exitCode() int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "chaos:", err)
-	if errors.Is(err, keyed.ErrViolated) || errors.Is(err, sink.ErrViolated) {
+	if errors.Is(err, keyed.ErrViolated) || errors.Is(err, sink.ErrViolated) || errors.Is(err, saga.ErrViolated) {
 		return 1
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -50,8 +51,8 @@ func exitCode() int {
 	return 2
 }
 
-// dispatch finds out what is wanted. The targets runtime and sink have flags of their own, and start this program again for what
-// they kill.
+// dispatch finds out what is wanted. The targets runtime, sink and saga have flags of their own; the first two start this program again
+// for what they kill.
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -68,11 +69,16 @@ func dispatch(ctx context.Context, args []string) error {
 		if !together && i+1 < len(args) {
 			value = args[i+1]
 		}
-		if name == "target" && value == "runtime" {
-			return keyed.Run(ctx, args, os.Stdout)
+		if name != "target" {
+			continue
 		}
-		if name == "target" && value == "sink" {
+		switch value {
+		case "runtime":
+			return keyed.Run(ctx, args, os.Stdout)
+		case "sink":
 			return sink.Run(ctx, args, os.Stdout)
+		case "saga":
+			return saga.Run(ctx, args, os.Stdout)
 		}
 	}
 	return run(ctx, args)
@@ -83,7 +89,7 @@ func parse(args []string) (options, error) {
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.StringVar(&o.bin, "bin", "bin", "folder of the programs, as `make build` leaves them")
 	f.StringVar(&o.dir, "dir", "", "folder for data, logs and ledger; a new temporary one when empty, removed on success")
-	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes), dev (millrace dev), runtime (the keyed consumer runtime alone) or sink (the analytics sink alone); the last two have flags of their own, see -target sink -help")
+	f.StringVar(&o.target, "target", "cluster", "what to run: cluster (real Kafka, separate processes), dev (millrace dev), runtime (the keyed consumer runtime alone), sink (the analytics sink alone) or saga (the saga with its partners); the last three have flags of their own, see -target saga -help")
 	f.IntVar(&o.events, "events", 20_000, "distinct events to send")
 	f.IntVar(&o.shops, "shops", 200, "shops that send them")
 	f.Float64Var(&o.rate, "rate", 100, "events per second")
@@ -96,7 +102,7 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("read flags: %w", err)
 	}
 	if o.target != "cluster" && o.target != "dev" {
-		return o, fmt.Errorf("-target must be cluster, dev, runtime or sink, is %q", o.target)
+		return o, fmt.Errorf("-target must be cluster, dev, runtime, sink or saga, is %q", o.target)
 	}
 	return o, nil
 }
