@@ -46,7 +46,7 @@ func parse(args []string, out io.Writer) (Options, error) {
 	f.BoolVar(&o.Short, "short", false, "the short form, at most three minutes in all; flags that are given still count")
 	f.StringVar(&o.Dir, "dir", "", "folder for data, logs and report; a new temporary one when empty, removed when nothing is wrong")
 	f.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the orders, their fates and the harm")
-	f.IntVar(&o.Kills, "kills", 200, "kill -9 of saga processes, at least, spread evenly over steps and boundaries (short: 27)")
+	f.IntVar(&o.Kills, "kills", 200, "kill -9 of saga processes, at least, spread evenly over steps and boundaries (short: 33)")
 	f.DurationVar(&o.Every, "every", 2500*time.Millisecond, "mean time from one kill to when the next may come (short: 1s)")
 	f.IntVar(&o.Members, "members", 3, "saga processes, 1 to 8")
 	f.DurationVar(&o.Session, "session", 6*time.Second, "session timeout of the services")
@@ -69,7 +69,7 @@ func parse(args []string, out io.Writer) (Options, error) {
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if o.Short {
-		for name, value := range map[string]string{"kills": "27", "every": "1s", "rate": "10", "cancelled": "0.12", "longest": "100s", "drain": "90s"} {
+		for name, value := range map[string]string{"kills": "33", "every": "1s", "rate": "10", "cancelled": "0.12", "longest": "100s", "drain": "90s"} {
 			if !given[name] {
 				_ = f.Set(name, value) // our own literals
 			}

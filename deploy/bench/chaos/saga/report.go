@@ -27,9 +27,11 @@ func (r *run) table(committed map[place]bool) map[gate.Op]*cells {
 		c := t[k.Op]
 		lost := r.gate.AskedAgain(k)
 		if k.Op == gate.Confirm {
-			lost = r.watcher.lost(k.Order, committed)
+			lost = k.At == gate.Written && r.watcher.lost(k.Order, committed)
 		}
 		switch {
+		case k.At == gate.Committed && lost:
+			r.record.fault("what was seen committed was done again: %s", k)
 		case k.At == gate.Asked:
 			c.asked++
 		case k.At == gate.Done:
@@ -45,7 +47,7 @@ func (r *run) table(committed map[place]bool) map[gate.Op]*cells {
 
 func (r *run) kills(committed map[place]bool) string {
 	var b strings.Builder
-	b.WriteString("| kill -9 at | before the partner had the request | before the answer was there | before its commit, which was lost | when its commit was written |\n|---|---|---|---|---|\n")
+	b.WriteString("| kill -9 at | before the partner had the request | before the answer was there | before the end of its commit, which was lost | in or right after its commit, which held |\n|---|---|---|---|---|\n")
 	t := r.table(committed)
 	for _, op := range gate.Ops() {
 		c := t[op]

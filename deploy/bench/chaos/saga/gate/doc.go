@@ -6,7 +6,8 @@
 //	Asked      the request was sent, the member is dead before the partner sees it; it gets lost, or arrives later, when nobody waits
 //	Done       the partner did it, and the answer found nobody
 //	Heard      the member has the answer, and dies at once: hardly before its commit
-//	Settled    the member has the answer, and dies about when its commit is through
+//	Written    the member has written what came of the answer, and dies before or in the commit of it
+//	Committed  that is committed, and the member dies right after
 //
-// Whether a commit of the last two was lost or held shows later: a member asks again, with the same key, for what was lost.
+// Whether a commit was lost or held shows later: a member asks again, with the same key, for what was lost.
 package gate

@@ -40,6 +40,16 @@ type Gate struct {
 	asked map[string][]time.Time // by key
 	kills []Kill
 	late  sync.WaitGroup // requests that outlive their member, and kills that wait
+
+	expected *expectation // of the last kill that waited for something to be seen
+}
+
+// expectation is a call whose outcome is about to be written and committed.
+type expectation struct {
+	order Order
+	op    Op
+	at    Boundary
+	seen  chan struct{} // closed when it is that far
 }
 
 // New builds a gate that lets everything pass until Arm.
@@ -204,20 +214,43 @@ func (g *Gate) pass(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	}
 }
 
-// soon kills a while after an answer was passed on.
+// soon kills a moment after an answer was passed on, or when what came of it is written, or committed.
 func (g *Gate) soon(c *call, at Boundary) {
+	most, seen := hearMost, (<-chan struct{})(nil)
+	if at != Heard {
+		seen = g.expect(c, at)
+	}
+	if at == Written {
+		most = commitMost
+	}
 	g.late.Go(func() {
-		time.Sleep(wait(at, g.plan.chance()))
+		if seen != nil {
+			select {
+			case <-seen:
+			case <-time.After(seenWithin): // another member has it by now, or a cancellation came first
+				g.plan.settle(c.op, at, false)
+				return
+			}
+		}
+		time.Sleep(time.Duration(g.plan.chance() * float64(most)))
 		g.strike(c, at)
 	})
 }
 
-// wait is how long after an answer a member dies. The members commit every 100 ms, which takes some 10 to 50 ms.
-func wait(at Boundary, chance float64) time.Duration {
-	if at == Heard {
-		return time.Duration(chance * float64(5*time.Millisecond))
-	}
-	return 100*time.Millisecond + time.Duration(chance*float64(400*time.Millisecond))
+const (
+	// hearMost is so short that the next commit, of which there are ten a second, mostly is still to come.
+	hearMost = 5 * time.Millisecond
+	// commitMost is about how long it takes from what is written to the end of its commit.
+	commitMost = 250 * time.Millisecond
+	seenWithin = 5 * time.Second
+)
+
+// expect returns what is closed when the outcome of a call is seen.
+func (g *Gate) expect(c *call, at Boundary) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expected = &expectation{c.order, c.op, at, make(chan struct{})}
+	return g.expected.seen
 }
 
 // strike kills the member of a call.

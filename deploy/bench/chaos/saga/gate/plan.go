@@ -29,18 +29,19 @@ type Boundary string
 
 // The boundaries.
 const (
-	Asked   Boundary = "asked"
-	Done    Boundary = "done"
-	Heard   Boundary = "heard"
-	Settled Boundary = "settled"
+	Asked     Boundary = "asked"
+	Done      Boundary = "done"
+	Heard     Boundary = "heard"
+	Written   Boundary = "written"
+	Committed Boundary = "committed"
 )
 
-// boundaries of an operation. Confirm has no answer that could be lost.
+// boundaries of an operation. Confirm has no answer.
 func boundaries(op Op) []Boundary {
 	if op == Confirm {
-		return []Boundary{Asked, Heard, Settled}
+		return []Boundary{Asked, Written, Committed}
 	}
-	return []Boundary{Asked, Done, Heard, Settled}
+	return []Boundary{Asked, Done, Heard, Written, Committed}
 }
 
 // Order names an order.
