@@ -93,8 +93,14 @@ func (o *Options) validate() error {
 		name string
 		v    float64
 	}{
-		{"refused", o.Refused}, {"cancelled", o.Cancelled}, {"edited", o.Edited}, {"duplicates", o.Duplicates}, {"disorder", o.Disorder},
-		{"error", o.Error}, {"timeout", o.Timeout}, {"lost-answer", o.LostAnswer},
+		{"refused", o.Refused},
+		{"cancelled", o.Cancelled},
+		{"edited", o.Edited},
+		{"duplicates", o.Duplicates},
+		{"disorder", o.Disorder},
+		{"error", o.Error},
+		{"timeout", o.Timeout},
+		{"lost-answer", o.LostAnswer},
 	} {
 		demand(share.v >= 0 && share.v <= 0.5, "-%s must be from 0 to 0.5, is %g", share.name, share.v)
 	}

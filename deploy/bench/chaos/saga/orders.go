@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -38,7 +39,7 @@ type author struct {
 func (a *author) order(now time.Time) (check.Order, []delivery) {
 	a.count++
 	shop := a.dice.IntN(a.o.Shops)
-	known := check.Order{Order: gate.Order{Shop: shopName(shop), ID: fmt.Sprint(7_000_000_000 + a.count)}, Fate: check.Good}
+	known := check.Order{Order: gate.Order{Shop: shopName(shop), ID: strconv.FormatInt(7_000_000_000+a.count, 10)}, Fate: check.Good}
 	switch chance := a.dice.Float64(); {
 	case shop == 0:
 		known.Fate = check.Declined

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (r *run) kills(committed map[place]bool) string {
 	t := r.table(committed)
 	for _, op := range gate.Ops() {
 		c := t[op]
-		done := fmt.Sprint(c.done)
+		done := strconv.Itoa(c.done)
 		if op == gate.Confirm {
 			done = "-" // it asks nobody
 		}

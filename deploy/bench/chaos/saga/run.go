@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -209,20 +210,20 @@ func (r *run) left(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := ""
+	var text strings.Builder
 	for _, s := range services {
 		if s.Lag > 0 || s.Waiting > 0 || s.Counting || s.Err != nil {
-			text += fmt.Sprintf("%s: %d behind, %d waiting %v; ", s.Name, s.Lag, s.Waiting, s.Err)
+			fmt.Fprintf(&text, "%s: %d behind, %d waiting %v; ", s.Name, s.Lag, s.Waiting, s.Err)
 		}
 	}
-	if text != "" {
-		return text, nil
+	if text.Len() > 0 {
+		return text.String(), nil
 	}
 	runs, err := r.list(ctx, "--phase", "running,compensating")
 	if len(runs) > 0 {
-		text = fmt.Sprintf("%d runs go on, %v is one", len(runs), runs[0])
+		fmt.Fprintf(&text, "%d runs go on, %v is one", len(runs), runs[0])
 	}
-	return text, err
+	return text.String(), err
 }
 
 // progress says how the run goes.
@@ -231,12 +232,12 @@ func (r *run) progress(ctx context.Context) {
 		r.load.mu.Lock()
 		orders, events := len(r.load.orders), r.load.events
 		r.load.mu.Unlock()
-		lag := ""
+		var lag strings.Builder
 		services, _ := r.groups.Read(ctx) // a figure for people
 		for _, s := range services {
-			lag += fmt.Sprintf(", %s %d behind %d waiting", s.Name, s.Lag, s.Waiting)
+			fmt.Fprintf(&lag, ", %s %d behind %d waiting", s.Name, s.Lag, s.Waiting)
 		}
 		fmt.Fprintf(r.out, "%6v  %d orders, %d events, %d kills%s; %d faults\n",
-			time.Since(r.begin).Round(time.Second), orders, events, len(r.gate.Kills()), lag, len(r.record.all()))
+			time.Since(r.begin).Round(time.Second), orders, events, len(r.gate.Kills()), lag.String(), len(r.record.all()))
 	}
 }

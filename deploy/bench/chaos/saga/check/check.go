@@ -173,7 +173,9 @@ func brokenLine(a *account) string {
 // after that, is told by its undoing alone. The confirmation has no effect but its event.
 func wrongTold(a *account) string {
 	for _, pair := range []struct{ kind, eventType string }{
-		{Reserved, schemas.TypeInventoryReserved}, {Charged, schemas.TypePaymentProcessed}, {Shipped, schemas.TypeFulfillmentStarted},
+		{Reserved, schemas.TypeInventoryReserved},
+		{Charged, schemas.TypePaymentProcessed},
+		{Shipped, schemas.TypeFulfillmentStarted},
 		{"", schemas.TypeConfirmationRequested},
 	} {
 		told, done := a.told[pair.eventType], a.done[pair.kind]

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -145,17 +146,17 @@ func (p *plan) chance() float64 {
 	return p.dice.Float64()
 }
 
-// Left says what is still to be done, for people.
+// leftover says what is still to be done, for people.
 func (p *plan) leftover() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := ""
+	var text strings.Builder
 	for _, op := range Ops() {
 		for _, at := range boundaries(op) {
 			if n := p.left[aim{op, at}]; n > 0 {
-				text += fmt.Sprintf(" %s/%s %d", op, at, n)
+				fmt.Fprintf(&text, " %s/%s %d", op, at, n)
 			}
 		}
 	}
-	return text
+	return text.String()
 }
