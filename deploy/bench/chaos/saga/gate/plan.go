@@ -103,7 +103,7 @@ func newPlan(n int, every time.Duration, dice *rand.Rand) *plan {
 	return p
 }
 
-// take returns the boundary at which the member that does op is to be killed. Every taken one is settled or given back.
+// take returns the boundary at which the member that does op is to be killed. Each is to be settled, done or not.
 func (p *plan) take(op Op, among ...Boundary) (Boundary, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
