@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -74,6 +75,23 @@ func (s *store) write(e *schemas.OrderEvent) {
 		s.states[r.Key] = new(orderstate.State)
 	}
 	*s.states[r.Key], _ = orderstate.Fold(*s.states[r.Key], e)
+}
+
+// abort leaves in the event store what services leave behind the last event that can be read.
+func (s *store) abort() {
+	s.t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.flags[1]), kgo.TransactionalID("abort"), kgo.DefaultProduceTopic(schemas.OrderEventsTopic))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer cl.Close()
+	err = cl.BeginTransaction()
+	if err == nil {
+		err = cl.ProduceSync(s.t.Context(), &kgo.Record{Key: []byte("acme.myshopify.com|order/1"), Value: []byte("{}")}).FirstErr()
+	}
+	if err = errors.Join(err, cl.EndTransaction(s.t.Context(), kgo.TryAbort)); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // keep writes the states as the fold keeps them, and commits that everything is folded.
@@ -197,6 +215,10 @@ func TestTheStatesKeptAreCheckedAgainstTheEventStore(t *testing.T) {
 	s.keep()
 	if r := s.run("order", "check"); r.code != cli.ExitOK || !strings.Contains(r.stdout, "18 events of 2 orders folded") || !strings.Contains(r.stdout, "0 states differ") {
 		t.Errorf("check = %d, %s%s", r.code, r.stdout, r.stderr)
+	}
+	s.abort()
+	if r := s.run("order", "check"); r.code != cli.ExitOK || strings.Contains(r.stdout, "behind") {
+		t.Errorf("check with nothing left but the end of a transaction = %d, %s%s", r.code, r.stdout, r.stderr)
 	}
 	s.states["acme.myshopify.com|order/1"].Refunds = nil
 	s.keep()
