@@ -14,6 +14,7 @@ import (
 	"millrace/consumers/analytics/database/databasetest"
 	"millrace/consumers/orderstate"
 	"millrace/deploy/embedded/enginetest"
+	"millrace/schemas"
 )
 
 // shopDay fills the database with the last ten minutes of a shop: an order every ten seconds for 20.50 EUR, each with a payment, and
@@ -43,11 +44,25 @@ func someServices(context.Context) ([]console.Service, error) {
 	}, nil
 }
 
-// someOrder is what the event store says of any order.
+// someOrder is what the event store says of any order: inventory's outcome is beside its webhook already, the others' are not.
 func someOrder(_ context.Context, shop, orderID string, _ time.Time) (orderstate.View, error) {
-	return orderstate.View{Shop: shop, OrderID: orderID, Provisional: []string{"erp: syncing"}, Timeline: []orderstate.Line{
-		{At: time.Now(), By: "inventory", Text: "reserved 1 × MUG"}, {At: time.Now(), By: "erp", Text: "erp: syncing, provisional", Reason: "the ERP does not answer"},
-	}}, nil
+	sum, err := schemas.ParseMoney("20.50")
+	if err != nil {
+		return orderstate.View{}, err
+	}
+	now, cause := time.Now().Add(time.Hour).Truncate(time.Hour), "webhook-0" // after the webhooks, and the same each time the page asks
+	return orderstate.View{
+		Shop: shop, OrderID: orderID, Known: true, FinancialStatus: "paid", Currency: "EUR", Total: sum, Outstanding: sum, Provisional: []string{"erp: syncing"},
+		Stock:    []orderstate.StockView{{At: now, By: "inventory", Did: "reserved", Lines: []schemas.StockLine{{VariantID: "1", SKU: "MUG", Quantity: 1}}}},
+		Payments: []orderstate.PaymentView{{At: now, By: "saga", Did: "charged", Amount: sum, Currency: "EUR", ChargeID: "ch_1"}},
+		Sagas:    []orderstate.SagaView{{Saga: "order", Status: "running", Steps: []orderstate.StepView{{Step: "charge", Status: "done"}}}},
+		Timeline: []orderstate.Line{
+			{At: now, Known: now, By: "shop", Text: "order #1000 created", Cause: cause},
+			{At: now, Known: now, By: "inventory", Text: "reserved 1 × MUG", Cause: cause},
+			{At: now, Known: now, By: "erp", Text: "erp: syncing, provisional", Reason: "the ERP <b>does not</b> answer", Cause: cause},
+			{At: now, Known: now, By: "saga", Text: "charged 20.50 EUR", Note: "known already", Cause: cause + "/saga/StepRequested"},
+		},
+	}, nil
 }
 
 // loaded is true once no panel of the page is loading.
@@ -104,7 +119,7 @@ func TestThePageInABrowser(t *testing.T) {
 		b.keys("#1000\r")
 		b.until(`document.querySelectorAll('.events tbody tr').length === 2 && location.hash.includes('q=%231000')`)
 		b.do(chromedp.Click(`.events tbody tr:last-child td[data-label="About"] a`))
-		b.until(`document.querySelectorAll('.timeline .event').length === 2`)
+		b.until(`document.querySelectorAll('.timeline .event:not(.between)').length === 2`)
 		if hash := eval[string](b, `location.hash`); !strings.HasPrefix(hash, "#/story/acme.myshopify.com/order/1000") {
 			t.Errorf("the story's address is %s", hash)
 		}
@@ -114,13 +129,21 @@ func TestThePageInABrowser(t *testing.T) {
 				t.Errorf("the story has no %q:\n%s", want, text)
 			}
 		}
-		b.until(`document.querySelector('.decisions summary')`)
-		b.do(chromedp.Click(`.decisions summary`))
-		decisions := eval[string](b, `document.querySelector('.decisions').innerText`)
-		for _, want := range []string{"erp: syncing", "What happened, and why (2)", "reserved 1 × MUG", "because: the ERP does not answer"} {
-			if !strings.Contains(decisions, want) {
-				t.Errorf("what happened to the order has no %q:\n%s", want, decisions)
+		b.until(`document.querySelector('.timeline .between')`)
+		for at, wants := range map[string][]string{
+			".stands":                                   {"erp: syncing", "paid, unfulfilled", "€20.50, outstanding €20.50", "charged €20.50 by saga (ch_1)", "reserved 1 × MUG by inventory", "order running", "charge done"},
+			".timeline .event:first-child .told":        {"erp: syncing, provisional", "because: the ERP <b>does not</b> answer"}, // with the webhook that led to it, and alone there
+			".timeline .event:last-child.between .told": {"charged 20.50 EUR", "known already"},
+		} {
+			text := eval[string](b, `document.querySelector('`+at+`').innerText`)
+			for _, want := range wants {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s has no %q:\n%s", at, want, text)
+				}
 			}
+		}
+		if n := eval[float64](b, `document.querySelectorAll('.timeline .told').length`); n != 2 {
+			t.Errorf("%v lines of the event store are shown, want the 2 that no webhook or outcome says already", n)
 		}
 		b.picture("story-light")
 		b.do(chromedp.Click(`.timeline .event a`))

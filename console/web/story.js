@@ -4,6 +4,7 @@ import * as api from './api.js';
 import * as f from './format.js';
 import { link } from './state.js';
 import { placeOf } from './events.js';
+import { standing, spread, told } from './order.js';
 
 const GOOD = ['done'];
 const QUIET = ['skipped', 'waiting', 'dropped'];
@@ -23,9 +24,10 @@ export class StoryView {
     this.head = h('header', { class: 'story-head' });
     this.list = h('ol', { class: 'timeline' });
     this.note = h('div', { class: 'note', hidden: true });
-    this.facts = h('section', { class: 'decisions', hidden: true });
+    this.order = null; // what the event store says, once it has said it
+    this.stands = h('section', { class: 'stands', 'aria-label': 'How the order stands', hidden: true });
     this.el = h('article', { class: 'story loading', 'aria-busy': 'true' },
-      h('nav', { 'aria-label': 'Back' }, this.back = h('a', { class: 'back', href: '#/' }, '← Overview')), this.head, this.note, this.facts, this.list);
+      h('nav', { 'aria-label': 'Back' }, this.back = h('a', { class: 'back', href: '#/' }, '← Overview')), this.head, this.note, this.stands, this.list);
   }
 
   destroy() {}
@@ -40,7 +42,7 @@ export class StoryView {
       const answer = await api.get('story', { shop: story.shop, kind: story.kind, id: story.id === '-' ? '' : story.id }, signal);
       if (signal.aborted) return [];
       this.show(answer);
-      if (story.kind === 'order') await this.told(story, signal);
+      if (story.kind === 'order') await this.told(story, answer, signal);
       return [];
     } catch (err) {
       if (signal.aborted) return [];
@@ -49,8 +51,8 @@ export class StoryView {
     }
   }
 
-  /** told adds what the event store says of the order: what is not final, and who did what, and why. Without it the story is complete. */
-  async told(story, signal) {
+  /** told adds what the event store says of the order: how it stands, and who did what, and why. Without it the story is as it was. */
+  async told(story, answer, signal) {
     let order;
     try {
       ({ order } = await api.get('order', { shop: story.shop, id: story.id }, signal));
@@ -58,14 +60,11 @@ export class StoryView {
       return;
     }
     if (signal.aborted) return;
-    this.facts.hidden = !order;
+    this.order = order;
+    this.stands.hidden = !order;
     if (!order) return;
-    put(this.facts, JSON.stringify([order.provisional, order.timeline]), () => [
-      (order.provisional ?? []).map((p) => h('span', { class: 'chip warn', title: 'Not final' }, p)),
-      h('details', {}, h('summary', {}, `What happened, and why (${f.count(order.timeline.length)})`),
-        h('ul', { class: 'activity', 'aria-label': 'What happened, and why' }, order.timeline.map((l) => h('li', {}, h('strong', {}, l.by),
-          h('span', { class: 'say' }, l.text), l.reason ? h('span', { class: 'say' }, `because: ${l.reason}`) : null,
-          l.note ? h('span', { class: 'chip idle' }, l.note) : null, h('small', {}, h('time', { datetime: l.at, title: f.absolute(l.at) }, f.exact(l.at)))))))]);
+    put(this.stands, JSON.stringify({ ...order, timeline: null }), () => [h('h2', { class: 'hidden' }, 'How the order stands'), standing(order)]);
+    this.show(answer);
   }
 
   failed(err) {
@@ -85,17 +84,25 @@ export class StoryView {
     this.el.setAttribute('aria-busy', 'false');
     const { state } = this.app;
     put(this.head, JSON.stringify([x.order, x.events.length, x.more]), () => this.heading(x));
-    put(this.list, JSON.stringify([x.events, link(state)]), () => {
+    put(this.list, JSON.stringify([x.events, this.order?.timeline, link(state)]), () => {
+      const { beside, apart } = spread(this.order, x.events);
       const rows = [];
+      const meanwhile = (until) => { // one card for what was told between two webhooks
+        const lines = [];
+        while (apart.length && new Date(apart[0].known) < until) lines.push(apart.shift());
+        if (lines.length) rows.push(h('li', { class: 'event between' }, h('i', { class: 'node', 'aria-hidden': 'true' }), h('ul', { class: 'activity', 'aria-label': 'What happened meanwhile' }, lines.map(told))));
+      };
       let before = null;
       let known = null; // the last event that told how the order stands
       for (const e of x.events) {
+        meanwhile(new Date(e.received));
         const gap = before ? (new Date(e.received) - new Date(before.received)) / 1000 : 0;
         if (gap >= 60) rows.push(h('li', { class: 'gap' }, `${f.seconds(gap)} later`));
-        rows.push(this.item(e, known));
+        rows.push(this.item(e, known, e.repeat ? [] : beside.get(e.id)));
         before = e;
         if (e.amount !== null) known = e;
       }
+      meanwhile(Infinity);
       return rows;
     });
   }
@@ -117,7 +124,7 @@ export class StoryView {
     ];
   }
 
-  item(e, known) {
+  item(e, known, lines) {
     const { state } = this.app;
     const tells = e.amount !== null && e.amount !== undefined;
     const total = tells && e.amount !== known?.amount ? f.money(e.amount, e.currency) : '';
@@ -133,7 +140,7 @@ export class StoryView {
         h('time', { datetime: e.received, title: f.absolute(e.received) }, f.exact(e.received))),
       h('p', { class: 'trail' }, h('span', {}, e.shopify_topic), h('span', {}, `Shopify → receipt ${f.seconds(Math.max((new Date(e.received) - new Date(e.triggered)) / 1000, 0))}`),
         h('span', {}, `→ row ${f.seconds(Math.max((new Date(e.inserted) - new Date(e.received)) / 1000, 0))}`)),
-      e.activity.length ? h('ul', { class: 'activity', 'aria-label': 'What services did' }, did.map((a) => this.act(a, e)),
+      e.activity.length || lines.length ? h('ul', { class: 'activity', 'aria-label': 'What services did' }, did.map((a) => this.act(a, e)), lines.map(told),
         passed.length ? h('li', { class: 'passed' }, `passed over by ${passed.map((a) => a.service + (a.class ? ` (${a.class.replaceAll('_', ' ')})` : '')).join(', ')}`) : null) : null);
   }
 
