@@ -158,7 +158,7 @@ func (s *Server) story(ctx context.Context, p *parameters) (any, error) {
 }
 
 func (s *Server) order(ctx context.Context, p *parameters) (any, error) {
-	shop, id, at := p.required("shop"), p.required("id"), p.time("at")
+	shop, id, at := p.shop("shop"), p.id("id"), p.time("at")
 	if p.err != nil {
 		return nil, p.err
 	}

@@ -65,6 +65,7 @@ func TestAnOrderIsToldUnderBothAddresses(t *testing.T) {
 	for path, want := range map[string][]any{
 		"/api/orders/acme.myshopify.com/7":                         {"acme.myshopify.com", "7", time.Time{}},
 		"/api/orders/acme.myshopify.com/7?at=2026-03-02T12:00:00Z": {"acme.myshopify.com", "7", noon},
+		"/api/orders/Acme/007":                                     {"acme.myshopify.com", "7", time.Time{}},
 		"/api/v1/order?shop=acme.myshopify.com&id=7":               {"acme.myshopify.com", "7", time.Time{}},
 	} {
 		w := get(t, s, path)
@@ -86,8 +87,17 @@ func TestAnOrderIsToldUnderBothAddresses(t *testing.T) {
 	if w := get(t, s, "/api/v1/order?shop=acme.myshopify.com&id=7"); w.Code != http.StatusOK || w.Body.String() != `{"order":null}` {
 		t.Errorf("an unknown order, for the page: %d %s", w.Code, w.Body)
 	}
-	if w := get(t, s, "/api/orders/acme.myshopify.com/7?at=noon"); w.Code != http.StatusBadRequest {
-		t.Errorf("a bad time: %d %s", w.Code, w.Body)
+	for _, path := range []string{"acme/7?at=noon", "acme/0", "acme/-7", "acme/%231001", "acme/" + strings.Repeat("7", 301)} {
+		if w := get(t, s, "/api/orders/"+path); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"bad_request"`) {
+			t.Errorf("GET /api/orders/%s = %d %s, want 400", path, w.Code, w.Body)
+		}
+	}
+	fail = fmt.Errorf("%w: dial tcp 10.0.0.5", reports.ErrAway)
+	if w := get(t, s, "/api/orders/acme/7"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "10.0.0.5") {
+		t.Errorf("without ClickHouse: %d %v %s, want 503 and when to ask again", w.Code, w.Header(), w.Body)
+	}
+	if w := get(t, s, "/api/orders/acme/7", func(r *http.Request) { r.Method = http.MethodPost }); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d %s, want 405", w.Code, w.Body)
 	}
 	bare, _ := newServer(t, &fake{}, nil)
 	if w := get(t, bare, "/api/orders/acme.myshopify.com/7"); w.Code != http.StatusNotFound {

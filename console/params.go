@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"millrace/consumers/analytics/reports"
+	"millrace/schemas"
 )
 
 // errBadParameter is returned (wrapped, with the parameter's name) for one that cannot be read.
@@ -44,6 +46,25 @@ func (p *parameters) required(name string) string {
 		p.fail(name, "set")
 	}
 	return s
+}
+
+// shop reads a required domain, which may go without its ending, as in `millrace order show`.
+func (p *parameters) shop(name string) string {
+	s := strings.ToLower(p.required(name))
+	if s != "" && !strings.Contains(s, ".") {
+		s += ".myshopify.com"
+	}
+	return s
+}
+
+// id reads the id of an order: digits.
+func (p *parameters) id(name string) string {
+	n, err := schemas.ParseID(p.required(name))
+	if err != nil || n == 0 {
+		p.fail(name, "the id of an order: digits")
+		return ""
+	}
+	return n.String()
 }
 
 func (p *parameters) limit(otherwise int) int {
