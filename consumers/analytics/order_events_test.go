@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/consumers/analytics/database/databasetest"
@@ -99,4 +100,47 @@ func TestTheEventStoreIsCopiedOnce(t *testing.T) {
 	if databasetest.Scan(t, db, all, &got); got != want {
 		t.Errorf("row =\n%s\nwant\n%s", got, want)
 	}
+}
+
+// What a sink leaves behind that dies between an insert and its commit, on the engine: with the rows there, and with a part of them lost
+// whose token is known.
+func TestAPendingBatchOfTheEventStoreComesInOnce(t *testing.T) {
+	e := enginetest.Start(t)
+	db := databasetest.Open(t, e)
+	databasetest.Migrate(t, db)
+	const n, group = 20, "millrace-analytics"
+	outside(t, 1, func(w *world) {
+		admin := kadm.NewClient(w.client)
+		run := func() *running {
+			s := w.startWith(testConfig(), clickHouseStore{db: db}, func(*Deps) {})
+			eventually(t, "the end", func() bool {
+				all, err := admin.FetchOffsets(t.Context(), group)
+				c, _ := all.Lookup(schemas.OrderEventsTopic, 0)
+				return err == nil && c.At == n && c.Metadata == ""
+			})
+			mustStop(t, s)
+			return s
+		}
+		for i := range n {
+			w.produce(fact(t, 0, i))
+		}
+		run()
+		var pending kadm.Offsets
+		pending.Add(kadm.Offset{Topic: schemas.OrderEventsTopic, LeaderEpoch: -1, Metadata: mark{0, n, n}.String()})
+		for _, lost := range []int{0, 7} {
+			eventually(t, "a commit from outside", func() bool {
+				answer, err := admin.CommitOffsets(t.Context(), group, pending)
+				return err == nil && answer.Error() == nil
+			})
+			if lost > 0 {
+				databasetest.Exec(t, db, "ALTER TABLE %.order_events DELETE WHERE modulo(_offset, 3) = 0 SETTINGS mutations_sync = 2")
+			}
+			s := run()
+			wantMetric(t, "replayed", s.metrics.replayed, 1)
+			wantMetric(t, "repaired", s.metrics.repaired, float64(lost))
+			if rows, offsets := databasetest.Count(t, db, "SELECT count() FROM %.order_events"), databasetest.Count(t, db, "SELECT uniqExact(_offset) FROM %.order_events"); rows != n || offsets != n {
+				t.Errorf("with %d lost: %d rows of %d offsets, want %d", lost, rows, offsets, n)
+			}
+		}
+	})
 }
