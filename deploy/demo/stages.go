@@ -17,6 +17,7 @@ import (
 	"millrace/cmd/storesim/sim"
 	"millrace/console"
 	"millrace/deploy/demo/judge"
+	"millrace/deploy/internal/pause"
 	"millrace/deploy/internal/process"
 )
 
@@ -90,7 +91,7 @@ func (d *demo) outage(ctx context.Context) (func() error, error) {
 	return func() error {
 		if wait := time.Until(back); wait > 0 {
 			d.say("The carrier is away for another %v.", wait.Round(time.Second))
-			return pause(ctx, wait)
+			return pause.For(ctx, wait)
 		}
 		return nil
 	}, nil
@@ -187,7 +188,7 @@ func (d *demo) until(ctx context.Context, what string, f func(context.Context) (
 			told = time.Now()
 			d.say("  … %s", standing)
 		}
-		if err := pause(ctx, poll); err != nil {
+		if err := pause.For(ctx, poll); err != nil {
 			return fmt.Errorf("wait for %s (%s): %w", what, standing, err)
 		}
 	}
@@ -286,18 +287,6 @@ func (d *demo) judge(ctx context.Context) error {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
-}
-
-// pause waits for t or until ctx ends.
-func pause(ctx context.Context, t time.Duration) error {
-	timer := time.NewTimer(t)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 func get(ctx context.Context, url string, into any) error {

@@ -14,6 +14,7 @@ import (
 
 	"millrace/deploy/embedded/engine"
 	"millrace/deploy/embedded/fetch"
+	"millrace/deploy/internal/pause"
 	"millrace/deploy/internal/process"
 	"millrace/partitioning/kafkatest"
 )
@@ -42,23 +43,11 @@ func (p *pipeline) addVictim(kind string, proc *process.Process) {
 		if err := proc.End(syscall.SIGKILL); err != nil {
 			return err
 		}
-		if err := pause(ctx, down); err != nil {
+		if err := pause.For(ctx, down); err != nil {
 			return err
 		}
 		return proc.Start(ctx)
 	}})
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // close stops everything, last started first, gracefully.
@@ -138,7 +127,7 @@ func newCluster(ctx context.Context, o options) (*pipeline, error) {
 			if err := p.kafka.Kill(i); err != nil { //nolint:contextcheck // a kill is not given up half way
 				return err
 			}
-			if err := pause(ctx, down); err != nil {
+			if err := pause.For(ctx, down); err != nil {
 				return err
 			}
 			// One broker at a time: with two of three gone nothing could be written, which is another test.

@@ -5,15 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/partitioning/kafkatest"
-	"millrace/partitioning/topicplan"
 	"millrace/schemas"
 )
 
@@ -63,29 +58,5 @@ func makeTopics(ctx context.Context, seeds []string) error {
 	for _, name := range []string{sourceTopic, outTopic} {
 		wanted = append(wanted, schemas.TopicSpec{Name: name, Partitions: partitions, Replication: brokers, Configs: map[string]string{"min.insync.replicas": "2"}})
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...))
-	if err != nil {
-		return fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	plan, err := topicplan.Make(ctx, client, wanted)
-	if err != nil {
-		return fmt.Errorf("compare topics: %w", err)
-	}
-	return topicplan.Apply(ctx, client, plan)
-}
-
-// keepLogs copies the brokers' logs, which go with the cluster.
-func keepLogs(kafka *kafkatest.Cluster, dir string) error {
-	var errs []error
-	for i := range brokers {
-		data, err := os.ReadFile(kafka.LogFile(i))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d.log", i)), data, 0o600) //nolint:gosec // a folder of ours
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return cluster.MakeTopics(ctx, seeds, wanted)
 }

@@ -12,8 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 )
 
 // crew keeps the member processes running, but for those that are being harmed.
@@ -87,7 +88,7 @@ func (c *crew) watch(ctx context.Context, s *slot, p *child.Process) {
 		return
 	}
 	c.record.fault("%s ended by itself: %v (see %s.log)", p.Name, p.Err(), p.Name)
-	if pause(ctx, time.Second) == nil {
+	if pause.For(ctx, time.Second) == nil {
 		if err := c.revive(ctx, s, p); err != nil {
 			c.record.fault("%v", err)
 		}
@@ -130,7 +131,7 @@ const workWithin = 20 * time.Second
 func (c *crew) waitWorking(ctx context.Context, p *child.Process) {
 	ctx, cancel := context.WithTimeout(ctx, workWithin)
 	defer cancel()
-	for pause(ctx, 100*time.Millisecond) == nil {
+	for pause.For(ctx, 100*time.Millisecond) == nil {
 		if ledger.Written(c.o.Dir, p.Name) {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 )
 
 // Failures of the handler.
@@ -95,7 +96,7 @@ func (h *handler) work(ctx context.Context, event ledger.Event) error {
 		shop := h.world.Shop(event.Entity)
 		return h.client.Do(ctx, shop, func(ctx context.Context) error { return h.call(ctx, shop) })
 	}
-	return pause(ctx, mostWork*time.Duration((event.Entity*7+event.Seq*3)%16)/15)
+	return pause.For(ctx, mostWork*time.Duration((event.Entity*7+event.Seq*3)%16)/15)
 }
 
 func (h *handler) call(ctx context.Context, shop string) error {

@@ -9,8 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -58,7 +59,7 @@ func (t *tormentor) run(ctx context.Context, during time.Duration) error {
 	}
 	every := during / time.Duration(len(deck))
 	for _, kind := range deck {
-		if err := pause(ctx, every/2+time.Duration(t.dice.Int64N(int64(every)))); err != nil {
+		if err := pause.For(ctx, every/2+time.Duration(t.dice.Int64N(int64(every)))); err != nil {
 			return err
 		}
 		if err := t.deal(ctx, kind); err != nil {
@@ -84,7 +85,7 @@ func (t *tormentor) deal(ctx context.Context, kind ledger.HarmKind) error {
 			})
 			return nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -111,7 +112,7 @@ func (t *tormentor) onMember(ctx context.Context, kind ledger.HarmKind, s *slot,
 		err = p.End(sig)
 		h.To = time.Now().UnixNano()
 		t.record.harm(h)
-		_ = pause(ctx, time.Duration(long*long*float64(longestDown)))
+		_ = pause.For(ctx, time.Duration(long*long*float64(longestDown)))
 		err = errors.Join(err, t.crew.revive(ctx, s, p))
 	default:
 		err = t.freeze(ctx, h, s, p, long)
@@ -130,16 +131,16 @@ func (t *tormentor) freeze(ctx context.Context, h ledger.Harm, s *slot, p *child
 	err := p.Signal(syscall.SIGSTOP)
 	length := t.o.Session + time.Second + time.Duration(long*2*float64(t.o.Session))
 	if h.Kind == ledger.Usurp {
-		_ = pause(ctx, length/4)
+		_ = pause.For(ctx, length/4)
 		err = errors.Join(err, t.crew.revive(ctx, s, p))
 	}
-	_ = pause(ctx, length)
+	_ = pause.For(ctx, length)
 	err = errors.Join(err, p.Signal(syscall.SIGCONT))
 	h.To = time.Now().UnixNano()
 	t.record.harm(h)
 	if h.Kind != ledger.Usurp {
 		// It needs a moment to find out; what ended it by itself is noted by the crew.
-		_ = pause(ctx, t.o.Session)
+		_ = pause.For(ctx, t.o.Session)
 		return err
 	}
 	if !p.Wait(child.StopWithin) {
@@ -180,7 +181,7 @@ func (t *tormentor) killBroker(ctx context.Context, i int, long float64) (string
 	if err := t.kafka.Kill(i); err != nil { //nolint:contextcheck // a kill is not given up half way
 		return note, err
 	}
-	if err := pause(ctx, time.Duration((1+4*long)*float64(time.Second))); err != nil {
+	if err := pause.For(ctx, time.Duration((1+4*long)*float64(time.Second))); err != nil {
 		return note, err
 	}
 	return note, t.kafka.Restart(ctx, i)

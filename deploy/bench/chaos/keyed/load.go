@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning"
 	"millrace/schemas"
 )
@@ -154,10 +155,10 @@ func (a *aborter) run(ctx context.Context) {
 			return
 		}
 		for ctx.Err() == nil && a.once(ctx, client) == nil {
-			_ = pause(ctx, aborterPause/2+time.Duration(a.dice.Int64N(int64(aborterPause))))
+			_ = pause.For(ctx, aborterPause/2+time.Duration(a.dice.Int64N(int64(aborterPause))))
 		}
 		client.CloseAllowingRebalance()
-		_ = pause(ctx, aborterPause)
+		_ = pause.For(ctx, aborterPause)
 	}
 }
 
@@ -176,20 +177,8 @@ func (a *aborter) once(ctx context.Context, client *kgo.Client) error {
 		return err
 	}
 	a.wrote.Add(int64(n))
-	if err := pause(ctx, time.Duration(a.dice.Int64N(int64(50*time.Millisecond)))); err != nil {
+	if err := pause.For(ctx, time.Duration(a.dice.Int64N(int64(50*time.Millisecond)))); err != nil {
 		return err
 	}
 	return client.EndTransaction(ctx, kgo.TryAbort)
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -15,8 +15,8 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/outgoing"
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/child"
 )
 
 // MemberRole is the first argument that turns the program into a member process.

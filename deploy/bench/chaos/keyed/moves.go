@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 	"millrace/schemas"
 )
 
@@ -79,7 +80,7 @@ func assign(ctx context.Context, adm *kadm.Client, req kadm.AlterPartitionAssign
 		if err == nil && len(left) == 0 {
 			return nil
 		}
-		if wait := pause(ctx, 200*time.Millisecond); wait != nil {
+		if wait := pause.For(ctx, 200*time.Millisecond); wait != nil {
 			return errors.Join(fmt.Errorf("wait for a reassignment: %w", wait), err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"millrace/deploy/bench/chaos/keyed/check"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 	"millrace/schemas"
 )
 
@@ -108,7 +109,7 @@ func (o *observer) drain(ctx context.Context, sent []ledger.Sent, within time.Du
 		} else {
 			calm = 0
 		}
-		if pause(ctx, 500*time.Millisecond) != nil {
+		if pause.For(ctx, 500*time.Millisecond) != nil {
 			return errors.Join(context.Cause(ctx), err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"millrace/deploy/bench/chaos/keyed/check"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 )
 
 // outage is a run in which the backend of shop 0 is away for a while, and nothing else happens.
@@ -51,7 +52,7 @@ func newOutage(ctx context.Context, o *Options, all *sync.WaitGroup) (*outage, e
 
 // ServeHTTP is the backend of every shop.
 func (u *outage) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if pause(req.Context(), backendLatency) != nil {
+	if pause.For(req.Context(), backendLatency) != nil {
 		return
 	}
 	if u.down.Load() && req.URL.Path == "/"+u.o.world().Shop(0) {
@@ -71,13 +72,13 @@ func (u *outage) length() time.Duration { return warmUp + u.o.Calm + u.o.Outage 
 
 // run makes the outage while the load goes on.
 func (u *outage) run(ctx context.Context, begin time.Time, out io.Writer) error {
-	if err := pause(ctx, time.Until(begin.Add(warmUp+u.o.Calm))); err != nil {
+	if err := pause.For(ctx, time.Until(begin.Add(warmUp+u.o.Calm))); err != nil {
 		return err
 	}
 	u.from = time.Now()
 	u.down.Store(true)
 	fmt.Fprintln(out, "the backend of one shop is away")
-	if err := pause(ctx, u.o.Outage); err != nil {
+	if err := pause.For(ctx, u.o.Outage); err != nil {
 		return err
 	}
 	u.down.Store(false)

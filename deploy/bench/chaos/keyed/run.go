@@ -12,8 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/deploy/bench/chaos/keyed/check"
 	"millrace/deploy/bench/chaos/keyed/ledger"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -74,7 +76,7 @@ func execute(ctx context.Context, o Options, out io.Writer) (err error) {
 	if r.kafka, err = startKafka(ctx, &r.o, out); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keepLogs(r.kafka, o.Dir), r.kafka.Close()) }()
+	defer func() { err = errors.Join(err, cluster.KeepLogs(r.kafka, brokers, o.Dir), r.kafka.Close()) }()
 	if r.seen, err = newObserver(r.kafka.Brokers()); err != nil {
 		return err
 	}
@@ -193,7 +195,7 @@ func (r *run) judge(ctx context.Context, before *check.Input) error {
 
 // progress says how the run goes.
 func (r *run) progress(ctx context.Context) {
-	for pause(ctx, 5*time.Second) == nil {
+	for pause.For(ctx, 5*time.Second) == nil {
 		r.load.mu.Lock()
 		sent := r.load.sent[:len(r.load.sent):len(r.load.sent)]
 		r.load.mu.Unlock()

@@ -5,18 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
-	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/consumers/group/status"
 	"millrace/consumers/orderstate"
 	"millrace/consumers/saga"
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/partitioning/kafkatest"
-	"millrace/partitioning/topicplan"
 	"millrace/schemas"
 )
 
@@ -71,41 +66,5 @@ func makeTopics(ctx context.Context, seeds []string) error {
 		}
 		wanted = append(wanted, own...)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...))
-	if err != nil {
-		return fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	plan, err := topicplan.Make(ctx, client, wanted)
-	if err != nil {
-		return fmt.Errorf("compare topics: %w", err)
-	}
-	return topicplan.Apply(ctx, client, plan)
-}
-
-// keepLogs copies the brokers' logs, which go with the cluster.
-func keepLogs(kafka *kafkatest.Cluster, dir string) error {
-	var errs []error
-	for i := range brokers {
-		data, err := os.ReadFile(kafka.LogFile(i))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d.log", i)), data, 0o600) //nolint:gosec // a folder of ours
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return cluster.MakeTopics(ctx, seeds, wanted)
 }

@@ -12,7 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 )
 
 // crew keeps the programs running.
@@ -86,7 +87,7 @@ func (c *crew) watch(ctx context.Context, s *slot, p *child.Process) {
 	<-p.Done()
 	if !p.Asked() {
 		c.record.fault("%s ended by itself: %v (see %s.log)", p.Name, p.Err(), p.Name)
-		if pause(ctx, time.Second) != nil {
+		if pause.For(ctx, time.Second) != nil {
 			return
 		}
 	}

@@ -13,8 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/saga/check"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 )
 
 // partners are `storesim backends` as a process.
@@ -47,7 +48,7 @@ func startPartners(ctx context.Context, o *Options) (*partners, error) {
 			return nil, fmt.Errorf("%s ended while starting: %w (see %s.log in %s)", partnersName, p.process.Err(), partnersName, o.Dir)
 		default:
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s is not ready: %w", partnersName, err), p.stop())
 		}
 	}

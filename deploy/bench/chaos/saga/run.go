@@ -14,7 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/consumers/group/status"
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/deploy/bench/chaos/saga/gate"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -73,7 +75,7 @@ func execute(ctx context.Context, o Options, out io.Writer) (err error) {
 	if r.kafka, err = startKafka(ctx, &r.o, out); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keepLogs(r.kafka, o.Dir), r.kafka.Close()) }()
+	defer func() { err = errors.Join(err, cluster.KeepLogs(r.kafka, brokers, o.Dir), r.kafka.Close()) }()
 	if r.partners, err = startPartners(ctx, &r.o); err != nil {
 		return err
 	}
@@ -193,7 +195,7 @@ func (r *run) drain(ctx context.Context) error {
 		if left != "" || err != nil {
 			calm = 0
 		}
-		if pause(ctx, time.Second) != nil {
+		if pause.For(ctx, time.Second) != nil {
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				r.record.fault("after %v there was still something going on: %s %v", r.o.Drain, left, err)
 				return nil // what is left half done shows in the checks
@@ -228,7 +230,7 @@ func (r *run) left(ctx context.Context) (string, error) {
 
 // progress says how the run goes.
 func (r *run) progress(ctx context.Context) {
-	for pause(ctx, 10*time.Second) == nil {
+	for pause.For(ctx, 10*time.Second) == nil {
 		r.load.mu.Lock()
 		orders, events := len(r.load.orders), r.load.events
 		r.load.mu.Unlock()

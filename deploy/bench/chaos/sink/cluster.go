@@ -5,15 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/partitioning/kafkatest"
-	"millrace/partitioning/topicplan"
 	"millrace/schemas"
 )
 
@@ -50,18 +45,7 @@ func makeTopics(ctx context.Context, o *Options, seeds []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...))
-	if err != nil {
-		return fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	plan, err := topicplan.Make(ctx, client, slices.Concat(wanted, activity, store, letters))
-	if err != nil {
-		return fmt.Errorf("compare topics: %w", err)
-	}
-	return topicplan.Apply(ctx, client, plan)
+	return cluster.MakeTopics(ctx, seeds, slices.Concat(wanted, activity, store, letters))
 }
 
 // eventTopics are the topics that the story writes to.
@@ -71,29 +55,4 @@ func eventTopics() []string {
 		names = append(names, d.KafkaTopic())
 	}
 	return names
-}
-
-// keepLogs copies the brokers' logs, which go with the cluster.
-func keepLogs(kafka *kafkatest.Cluster, dir string) error {
-	var errs []error
-	for i := range brokers {
-		data, err := os.ReadFile(kafka.LogFile(i))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d.log", i)), data, 0o600) //nolint:gosec // a folder of ours
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

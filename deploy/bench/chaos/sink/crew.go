@@ -9,8 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/sink/proxy"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 )
 
 // crew keeps the sinks running, but for those that are being harmed.
@@ -92,7 +93,7 @@ func (c *crew) watch(ctx context.Context, s *slot, p *child.Process) {
 		return
 	}
 	c.record.fault("%s ended by itself: %v (see %s.log)", p.Name, p.Err(), p.Name)
-	if pause(ctx, time.Second) == nil {
+	if pause.For(ctx, time.Second) == nil {
 		if err := c.revive(ctx, s, p); err != nil {
 			c.record.fault("%v", err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"millrace/deploy/embedded/engine"
 	"millrace/deploy/embedded/fetch"
+	"millrace/deploy/internal/pause"
 )
 
 // EngineRole is the first argument that turns the program into the engine's process.
@@ -60,7 +61,7 @@ func (k *keeper) start(ctx context.Context) error {
 		if err = supervisor.Listen(ctx); err == nil || try == 50 {
 			break
 		}
-		_ = pause(ctx, 100*time.Millisecond)
+		_ = pause.For(ctx, 100*time.Millisecond)
 	}
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"millrace/deploy/internal/pause"
 )
 
 // gapKill kills the engine in the gap of a table: its deduplication log has the token of an insert, and the part that was written
@@ -57,7 +59,7 @@ func (g *gapKill) strike(ctx context.Context, folder string) (bool, error) {
 	}
 	before := logSize(folder)
 	for logSize(folder) == before {
-		if pause(ctx, time.Millisecond) != nil {
+		if pause.For(ctx, time.Millisecond) != nil {
 			return false, errNoGap
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/deploy/bench/chaos/child"
 	"millrace/deploy/bench/chaos/sink/proxy"
+	"millrace/deploy/internal/child"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -76,7 +77,7 @@ func (t *tormentor) run(ctx context.Context, during time.Duration) error {
 	defer t.harms.Wait()
 	every := during / time.Duration(len(deck)+1)
 	for _, d := range deck {
-		if err := pause(ctx, every/2+time.Duration(t.dice.Int64N(int64(every)))); err != nil {
+		if err := pause.For(ctx, every/2+time.Duration(t.dice.Int64N(int64(every)))); err != nil {
 			return err
 		}
 		if err := t.deal(ctx, d); err != nil {
@@ -109,7 +110,7 @@ func (t *tormentor) deal(ctx context.Context, d deed) error {
 			})
 			return nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -139,7 +140,7 @@ func (t *tormentor) onSink(ctx context.Context, kind harmKind, s *slot, dice *ra
 		err = p.End(sig)
 		t.record.harm(kind, p.Name)
 		long := dice.Float64()
-		_ = pause(ctx, time.Duration(long*long*float64(longestDown)))
+		_ = pause.For(ctx, time.Duration(long*long*float64(longestDown)))
 		err = errors.Join(err, t.crew.revive(ctx, s, p))
 	}
 	if err != nil && ctx.Err() == nil {
@@ -189,7 +190,7 @@ func (t *tormentor) zombie(ctx context.Context, s *slot, p *child.Process, dice 
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	_ = pause(ctx, t.o.Session+time.Second+upTo(dice, 2*t.o.Session))
+	_ = pause.For(ctx, t.o.Session+time.Second+upTo(dice, 2*t.o.Session))
 	var err error
 	if dice.IntN(2) == 0 {
 		h.LetGo()
@@ -197,12 +198,12 @@ func (t *tormentor) zombie(ctx context.Context, s *slot, p *child.Process, dice 
 		err = p.Signal(syscall.SIGCONT)
 	} else {
 		err = p.Signal(syscall.SIGCONT)
-		_ = pause(ctx, upTo(dice, time.Second))
+		_ = pause.For(ctx, upTo(dice, time.Second))
 		h.LetGo()
 		t.landed(ctx, h)
 	}
 	t.record.harm(harmZombie, p.Name)
-	_ = pause(ctx, t.o.Session) // it needs a moment to find out
+	_ = pause.For(ctx, t.o.Session) // it needs a moment to find out
 	return err
 }
 
@@ -214,10 +215,10 @@ func (t *tormentor) lateKill(ctx context.Context, s *slot, p *child.Process, dic
 	}
 	err := p.End(syscall.SIGKILL)
 	t.record.harm(harmLateKill, p.Name)
-	_ = pause(ctx, upTo(dice, t.o.Session))
+	_ = pause.For(ctx, upTo(dice, t.o.Session))
 	err = errors.Join(err, t.crew.revive(ctx, s, p))
 	if h != nil {
-		_ = pause(ctx, upTo(dice, 2*t.o.Session))
+		_ = pause.For(ctx, upTo(dice, 2*t.o.Session))
 		h.LetGo()
 		t.landed(ctx, h)
 	}
@@ -235,7 +236,7 @@ func (t *tormentor) join(ctx context.Context, dice *rand.Rand) {
 	if p == nil {
 		return
 	}
-	_ = pause(ctx, 2*time.Second+upTo(dice, 4*time.Second))
+	_ = pause.For(ctx, 2*time.Second+upTo(dice, 4*time.Second))
 	if err := p.End(syscall.SIGTERM); err != nil && ctx.Err() == nil {
 		t.record.fault("%s: %v", harmJoin, err)
 	}
@@ -251,7 +252,7 @@ func (t *tormentor) onBroker(ctx context.Context, dice *rand.Rand) {
 	i := dice.IntN(brokers)
 	err := t.kafka.Kill(i) //nolint:contextcheck // a kill is not given up half way
 	t.record.harm(harmBroker, strconv.Itoa(i))
-	_ = pause(ctx, time.Second+upTo(dice, 3*time.Second))
+	_ = pause.For(ctx, time.Second+upTo(dice, 3*time.Second))
 	err = errors.Join(err, t.kafka.Restart(ctx, i), t.kafka.WaitInSync(ctx))
 	if err != nil && ctx.Err() == nil {
 		t.record.fault("%s: %v", harmBroker, err)
@@ -275,7 +276,7 @@ func (t *tormentor) onEngine(ctx context.Context, d deed, dice *rand.Rand) {
 	kind, about, err := t.killEngine(ctx, d, dice)
 	if err == nil {
 		t.record.harm(kind, about)
-		_ = pause(ctx, upTo(dice, 500*time.Millisecond))
+		_ = pause.For(ctx, upTo(dice, 500*time.Millisecond))
 		err = t.engine.revive(context.WithoutCancel(ctx))
 	}
 	if err != nil && ctx.Err() == nil {
@@ -310,10 +311,10 @@ func (t *tormentor) killMidway(ctx context.Context, dice *rand.Rand) (harmKind, 
 	deadline := time.Now().Add(heldWithin)
 	for try := 0; time.Now().Before(deadline) && ctx.Err() == nil; try++ {
 		if t.proxy.UnderWay() == 0 {
-			_ = pause(ctx, time.Millisecond)
+			_ = pause.For(ctx, time.Millisecond)
 			continue
 		}
-		_ = pause(ctx, upTo(dice, 60*time.Millisecond))
+		_ = pause.For(ctx, upTo(dice, 60*time.Millisecond))
 		if t.proxy.UnderWay() > 0 {
 			return harmMidway, "at random", t.engine.kill()
 		}

@@ -12,6 +12,7 @@ import (
 
 	"millrace/deploy/bench/chaos/sink/story"
 	"millrace/deploy/bench/chaos/sink/truth"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning"
 	"millrace/schemas"
 )
@@ -60,11 +61,11 @@ func (l *load) run(ctx context.Context) error {
 			if n := min(owed, int64(l.o.Rate)); n > 0 {
 				err = l.transaction(ctx, client, int(n))
 			}
-			_ = pause(ctx, transactionEvery)
+			_ = pause.For(ctx, transactionEvery)
 		}
 		if err != nil {
 			l.failures.Add(1)
-			_ = pause(ctx, 300*time.Millisecond)
+			_ = pause.For(ctx, 300*time.Millisecond)
 		}
 		client.Close()
 	}

@@ -12,7 +12,7 @@ import (
 
 	"millrace/consumers/analytics"
 	"millrace/consumers/analytics/database"
-	"millrace/deploy/bench/chaos/child"
+	"millrace/deploy/internal/child"
 )
 
 // MemberRole is the first argument that turns the program into a sink.

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"millrace/consumers/analytics/database"
+	"millrace/deploy/bench/chaos/cluster"
 	"millrace/deploy/bench/chaos/sink/proxy"
 	"millrace/deploy/bench/chaos/sink/truth"
+	"millrace/deploy/internal/pause"
 	"millrace/partitioning/kafkatest"
 )
 
@@ -82,7 +84,7 @@ func execute(ctx context.Context, o Options, out io.Writer) (err error) {
 	if r.kafka, err = startKafka(ctx, &r.o, out); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keepLogs(r.kafka, o.Dir), r.kafka.Close()) }()
+	defer func() { err = errors.Join(err, cluster.KeepLogs(r.kafka, brokers, o.Dir), r.kafka.Close()) }()
 	if r.engine, err = newKeeper(ctx, o.Dir, out); err != nil {
 		return err
 	}
@@ -177,7 +179,7 @@ func (r *run) torment(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = pause(ctx, r.o.Duration-time.Since(r.begin))
+		err = pause.For(ctx, r.o.Duration-time.Since(r.begin))
 	}
 	return err
 }
@@ -234,7 +236,7 @@ func (r *run) judge(ctx context.Context) error {
 
 // progress says how the run goes.
 func (r *run) progress(ctx context.Context) {
-	for pause(ctx, 10*time.Second) == nil {
+	for pause.For(ctx, 10*time.Second) == nil {
 		counts, _, faults := r.record.all()
 		inTable, err := r.asker.one(ctx, "SELECT count() FROM %.events")
 		if err != nil {

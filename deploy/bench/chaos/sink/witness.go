@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/deploy/bench/chaos/sink/truth"
+	"millrace/deploy/internal/pause"
 	"millrace/schemas"
 )
 
@@ -78,7 +79,7 @@ func drained(ctx context.Context, seeds []string, book *truth.Book) error {
 		if err == nil && behind == 0 {
 			return nil
 		}
-		if pause(ctx, 300*time.Millisecond) != nil {
+		if pause.For(ctx, 300*time.Millisecond) != nil {
 			return fmt.Errorf("the group is still %d records behind (%w)", behind, err)
 		}
 	}

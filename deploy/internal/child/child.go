@@ -102,6 +102,9 @@ func (p *Process) Ask() { p.asked.Store(true) }
 // Asked tells whether an end was wanted.
 func (p *Process) Asked() bool { return p.asked.Load() }
 
+// Pid is the process's number.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
