@@ -69,8 +69,8 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		Name: Name, Topics: Topics(), Emits: Emits(), Handler: h, State: true,
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs}, // no UpdatedAt: a late creation is needed, however old
 	}
-	if cfg.Fallback == FallbackHold {
-		s.Gate = call // without it events are handled while the carrier is away
+	if s.Gate = call; cfg.Fallback == FallbackProvisional {
+		s.Gate = outgoing.Open(call) // events are handled while the carrier is away
 	}
 	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/grouptest"
+	"millrace/consumers/group/outgoing"
 	"millrace/schemas"
 )
 
@@ -162,11 +163,11 @@ func TestOnlyAnOutageIsGoneOnWithout(t *testing.T) {
 	b := setup(t, func(c *Config) { c.Call.Breaker.FailuresInRow = 1 })
 	b.before = func(string) error { return errAway }
 	b.want(b.on("orders/paid", order), grouptest.Unavailable, "")
-	if s := newService(t, b.house); s.Gate == nil {
+	if _, own := newService(t, b.house).Gate.(*outgoing.Client); !own {
 		t.Error("hold has no gate: events would be handled while the breaker is open")
 	}
-	if s := newService(t, b.house, provisional); s.Gate != nil {
-		t.Error("provisional has a gate: no event would be handled while the breaker is open")
+	if _, own := newService(t, b.house, provisional).Gate.(*outgoing.Client); own {
+		t.Error("provisional has a gate that closes: no event would be handled while the breaker is open")
 	}
 }
 

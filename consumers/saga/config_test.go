@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/consumers/group"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -46,5 +48,21 @@ func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), key) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v, want one problem of that key, without secrets", key, err)
 		}
+	}
+}
+
+// A limit of the group lets nothing through before the service's gate has told each client its share.
+func TestLimitsOfTheGroupReachEveryPartner(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Stock.Call.GroupRate = 5
+	s, err := Service(cfg, Deps{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewPedanticRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.Gate.(group.Shared); !ok || s.Gate.Permits() != -1 {
+		t.Errorf("the gate is %T", s.Gate)
+	}
+	if h := s.Handler.(*handler); len(h.clients) != 3 {
+		t.Errorf("%d clients are told, want those of stock, payment and carrier", len(h.clients))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"millrace/consumers/group"
 	"millrace/consumers/group/orderevent"
+	"millrace/consumers/group/outgoing"
 	"millrace/schemas"
 )
 
@@ -26,6 +27,7 @@ const (
 type handler struct {
 	definitions []Definition // with the newest last
 	steps       map[stepKey]actions
+	clients     []*outgoing.Client // of all partners
 	now         func() time.Time
 	m           *metrics
 }

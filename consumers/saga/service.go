@@ -42,8 +42,8 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 	if err != nil {
 		return group.Service{}, fmt.Errorf("saga: %w", err)
 	}
-	// No Gate: a partner that is away must not hold up the steps at others.
-	return group.Service{Name: Name, Topics: Topics(), Emits: Topics(), Handler: h, State: true}, nil
+	// A partner that is away must not hold up the steps at others.
+	return group.Service{Name: Name, Topics: Topics(), Emits: Topics(), Handler: h, State: true, Gate: outgoing.Open(h.clients...)}, nil
 }
 
 func newHandler(cfg Config, d Deps) (*handler, error) {
@@ -57,8 +57,8 @@ func newHandler(cfg Config, d Deps) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &handler{definitions: definitions, steps: map[stepKey]actions{}, now: time.Now, m: newMetrics(d.Registerer)}
 	b := &builder{cfg: cfg, deps: d}
+	h := &handler{definitions: definitions, steps: map[stepKey]actions{}, now: time.Now, m: newMetrics(d.Registerer)}
 	for i := range definitions {
 		for _, s := range definitions[i].Steps {
 			var a actions
@@ -73,6 +73,7 @@ func newHandler(cfg Config, d Deps) (*handler, error) {
 			h.steps[stepKey{definitions[i].Version, s.Name}] = a
 		}
 	}
+	h.clients = b.clients
 	return h, nil
 }
 
@@ -100,6 +101,7 @@ type builder struct {
 	payment   *partner[Payment]
 	carrier   *partner[Carrier]
 	endpoints map[string]partner[Endpoint] // by address and token
+	clients   []*outgoing.Client           // of all of them
 }
 
 func (b *builder) action(step string, a *Action, undo bool) (action, error) {
@@ -147,6 +149,7 @@ func newPartner[G comparable](b *builder, name string, cfg PartnerConfig, given 
 	if p.call, err = outgoing.New("saga-"+name, cfg.Call, outgoing.Deps{Logger: b.deps.Logger, Registerer: b.deps.Registerer}); err != nil {
 		return p, err
 	}
+	b.clients = append(b.clients, p.call)
 	var none G
 	if p.gateway = given; given != none {
 		return p, nil

@@ -375,3 +375,22 @@ func TestAllWaitsOfACallTogetherAreBounded(t *testing.T) {
 		b.wantRefused(b.do("", works), refusedRate, 1500*time.Millisecond, 1800*time.Millisecond)
 	})
 }
+
+func TestAGateThatIsAlwaysOpenTellsTheShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *Config) { c.GroupRate, c.MaxWait = 10, 0 })
+		gate := Open(b.Client)
+		if err := b.do("", works); !errors.Is(err, ErrRefused) {
+			t.Errorf("before a share is told: %v", err)
+		}
+		gate.(group.Shared).Share(1, 6)
+		time.Sleep(time.Second)
+		if err := b.do("", works); err != nil {
+			t.Errorf("with a share: %v", err)
+		}
+		b.times(20, "", fails)
+		if b.Permits() != 0 || gate.Permits() != -1 {
+			t.Errorf("with an open breaker the client permits %d, the gate %d", b.Permits(), gate.Permits())
+		}
+	})
+}
