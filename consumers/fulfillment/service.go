@@ -70,7 +70,7 @@ func Service(cfg Config, d Deps) (group.Service, error) {
 		Dedupe: group.Dedupe{WebhookIDs: rememberedIDs}, // no UpdatedAt: a late creation is needed, however old
 	}
 	if s.Gate = call; cfg.Fallback == FallbackProvisional {
-		s.Gate = outgoing.Open(call) // events are handled while the carrier is away
+		s.Gate = call.Through() // events are handled while the carrier is away
 	}
 	return s, nil
 }

@@ -2,8 +2,9 @@ package outgoing
 
 import "millrace/consumers/group"
 
-// Open returns the Gate of a service that goes on while those whom it calls are away: it is always open, and tells each Client how much of
-// the work this process has. Without it limits of the group would let nothing through.
+// Open returns the Gate of a service that calls several others and goes on while any of them is away: it is always open, and tells each
+// Client how much of the work this process has. Without it limits of the group would let nothing through. For a service with one
+// Client there is Client.Through.
 func Open(clients ...*Client) group.Gate { return always(clients) }
 
 type always []*Client
