@@ -2,8 +2,10 @@ package group
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"millrace/consumers/internal/pause"
@@ -86,8 +88,12 @@ func (r *Runtime) loadSome(p *partition, topic string) bool {
 		return false
 	}
 	got, err := r.read(p, topic, loads)
+	if err == nil && slices.ContainsFunc(got, func(w schedule.Restored) bool { return w.Record == nil }) {
+		err = r.confirm(p.ctx, p)
+	}
 	if err != nil {
-		// Nothing may be taken for missing that could only not be read: the partition's loads end here until they succeed.
+		// Nothing may be taken for missing that could only not be read, or that a successor has done: the partition's loads end here
+		// until they succeed.
 		if p.ctx.Err() == nil {
 			r.logger.WarnContext(p.ctx, "read waiting events: tried again", "topic", topic, "partition", p.tp.Partition, "err", err)
 			_ = pause.Sleep(p.ctx, loadBackoff)
@@ -108,6 +114,36 @@ func (r *Runtime) loadSome(p *partition, topic string) bool {
 		r.logger.ErrorContext(p.ctx, "waiting events are not in the retry topic any more", "topic", topic, "partition", p.tp.Partition, "events", missing)
 	}
 	return more
+}
+
+// errNotOurs is why nothing of a partition is loaded any more.
+var errNotOurs = errors.New("the partition belongs to another member")
+
+// confirm makes sure that a partition is still ours, by committing what is committed: the coordinator refuses that of a member which it has
+// given up. Where a process was stopped for long, its successor may have done what it still waits for, and compaction may have removed that
+// from the retry topic: to pass it over and go on would show the handler a later event on a state without the earlier ones.
+func (r *Runtime) confirm(ctx context.Context, p *partition) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Member.CommitTimeout)
+	defer cancel()
+	err := r.member.Exclusive(ctx, func(c *member.Commit) error {
+		if err := r.resolve(ctx, c); err != nil {
+			return err
+		}
+		if !c.Owns(p.tp) {
+			return errNotOurs
+		}
+		r.mu.Lock()
+		last := r.sched.Last(p.sched)
+		r.mu.Unlock()
+		if last.Offset < 0 {
+			return nil
+		}
+		return c.Offsets(ctx, []member.Offset{{TP: p.tp, Owner: p.tp, At: last.Offset, Metadata: last.Metadata}})
+	})
+	if err != nil {
+		return fmt.Errorf("make sure that the partition is ours, since waiting events are missing: %w", err)
+	}
+	return nil
 }
 
 func (r *Runtime) read(p *partition, topic string, loads []schedule.Load) ([]schedule.Restored, error) {

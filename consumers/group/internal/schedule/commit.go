@@ -102,6 +102,9 @@ func (s *Scheduler) collect(p *Partition, lowest bool) (Commit, bool) {
 	return Commit{Partition: p, Position: pos, Completions: take}, true
 }
 
+// Last returns what is committed for a partition, as far as is known here; its Offset is below 0 where nothing is.
+func (s *Scheduler) Last(p *Partition) Position { return p.last }
+
 // same tells whether pos says nothing new: it differs from what is committed in its sequence number at most.
 func (p *Partition) same(pos Position) bool {
 	return pos.Offset == p.last.Offset && pos.Retry == p.last.Retry && p.last.Metadata != "" &&
