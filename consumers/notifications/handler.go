@@ -93,9 +93,8 @@ func (h *handler) Handle(ctx context.Context, e *group.Event, u group.UnitOfWork
 
 // notice reads what e asks for. The error is a verdict.
 func (h *handler) notice(e *group.Event) (notice, error) {
-	orderTopic := map[string]string{OrderCreated: "orders/create", OrderPaid: "orders/paid", OrderSaga: schemas.OrderEventTopic(schemas.TypeConfirmationRequested)}[h.cfg.OrderOn]
 	switch e.Topic {
-	case orderTopic:
+	case h.cfg.orderTopic():
 		if h.cfg.OrderOn == OrderSaga {
 			return h.requestedNotice(e)
 		}

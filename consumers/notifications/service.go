@@ -36,6 +36,18 @@ func (c Config) Topics() []string {
 	return topics
 }
 
+// orderTopic is the topic of the event that an order is confirmed by.
+func (c Config) orderTopic() string {
+	switch c.OrderOn {
+	case OrderPaid:
+		return "orders/paid"
+	case OrderSaga:
+		return schemas.OrderEventTopic(schemas.TypeConfirmationRequested)
+	default:
+		return "orders/create"
+	}
+}
+
 // Emits are the topics that the service writes to: a mail about an order is an event of the order.
 func Emits() []string { return []string{schemas.OrderEventsTopic} }
 
