@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -24,42 +22,9 @@ import (
 	"millrace/consumers/group/reread"
 	"millrace/consumers/orderstate"
 	"millrace/deploy/demo/judge"
+	"millrace/deploy/internal/ask"
 	"millrace/schemas"
 )
-
-// ask sends a request and reads the JSON that comes back.
-func ask(ctx context.Context, method, url string, body, into any) error {
-	var content io.Reader = http.NoBody
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", method, url, err)
-		}
-		content = bytes.NewReader(text)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, url, content)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, url, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, url, err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d: %s", resp.StatusCode, text)
-	}
-	if err == nil && into != nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, url, err)
-	}
-	return nil
-}
 
 // facts collects what the run has left behind.
 func (d *demo) facts(ctx context.Context) (*judge.Facts, error) {
@@ -138,7 +103,7 @@ func newer(a, b string) bool {
 func worldOf(ctx context.Context, admin string) (w judge.World, err error) {
 	var done backends.Entries
 	var refused backends.Refusals
-	err = errors.Join(get(ctx, "http://"+admin+"/ledger?limit=0", &done), get(ctx, "http://"+admin+"/ledger/refused?limit=0", &refused))
+	err = errors.Join(ask.Get(ctx, "http://"+admin+"/ledger?limit=0", &done), ask.Get(ctx, "http://"+admin+"/ledger/refused?limit=0", &refused))
 	if err == nil && (len(done.Entries) != done.Total || len(refused.Refusals) != refused.Total) {
 		err = fmt.Errorf("%s tells %d of %d effects and %d of %d refusals", admin, len(done.Entries), done.Total, len(refused.Refusals), refused.Total)
 	}

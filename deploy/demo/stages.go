@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"millrace/cmd/storesim/sim"
 	"millrace/console"
 	"millrace/deploy/demo/judge"
+	"millrace/deploy/internal/ask"
 	"millrace/deploy/internal/pause"
 	"millrace/deploy/internal/process"
 )
@@ -79,11 +79,11 @@ func (d *demo) outage(ctx context.Context) (func() error, error) {
 	carriers := []string{d.addr.services.admin, d.addr.saga.admin}
 	rules := make([]map[string]any, len(carriers))
 	for i, addr := range carriers {
-		if err := get(ctx, "http://"+addr+"/faults/carrier", &rules[i]); err != nil {
+		if err := ask.Get(ctx, "http://"+addr+"/faults/carrier", &rules[i]); err != nil {
 			return nil, err
 		}
 		rules[i]["outages"] = []map[string]any{{"from": "10s", "for": d.o.away.String()}}
-		if err := put(ctx, "http://"+addr+"/faults/carrier", rules[i]); err != nil {
+		if err := ask.Put(ctx, "http://"+addr+"/faults/carrier", rules[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +145,7 @@ func (d *demo) services(ctx context.Context) ([]console.Service, error) {
 	var got struct {
 		Services []console.Service `json:"services"`
 	}
-	err := get(ctx, "http://"+d.addr.console+"/api/v1/services", &got)
+	err := ask.Get(ctx, "http://"+d.addr.console+"/api/v1/services", &got)
 	return got.Services, err
 }
 
@@ -287,12 +287,4 @@ func (d *demo) judge(ctx context.Context) error {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
-}
-
-func get(ctx context.Context, url string, into any) error {
-	return ask(ctx, http.MethodGet, url, nil, into)
-}
-
-func put(ctx context.Context, url string, body any) error {
-	return ask(ctx, http.MethodPut, url, body, nil)
 }

@@ -19,6 +19,7 @@ import (
 	"millrace/consumers/group"
 	"millrace/consumers/group/reread"
 	"millrace/deploy/bench/internal/shell"
+	"millrace/deploy/internal/ask"
 	"millrace/schemas"
 )
 
@@ -94,7 +95,7 @@ func beside(ctx context.Context, o options, fault string) (l latencies, err erro
 		return l, err
 	}
 	var s effects.Summary
-	if err := get(ctx, "http://"+w.admin+"/ledger/summary", &s); err != nil {
+	if err := ask.Get(ctx, "http://"+w.admin+"/ledger/summary", &s); err != nil {
 		return l, err
 	}
 	l.atOnce = s.ERP.AtOnce
@@ -106,7 +107,7 @@ func (w *world) done(ctx context.Context, page string, l *latencies) (bool, erro
 	var got struct {
 		Services []console.Service `json:"services"`
 	}
-	if err := get(ctx, "http://"+page+"/api/v1/services", &got); err != nil {
+	if err := ask.Get(ctx, "http://"+page+"/api/v1/services", &got); err != nil {
 		return false, err
 	}
 	for _, s := range got.Services {
@@ -176,7 +177,7 @@ func (w *world) rows(ctx context.Context, clickHouse string, l *latencies) error
 		P50 int64 `json:"p50"`
 		P99 int64 `json:"p99"`
 	}
-	if err := get(ctx, "http://"+clickHouse+"/?query="+url.QueryEscape(query), &got); err != nil {
+	if err := ask.Get(ctx, "http://"+clickHouse+"/?query="+url.QueryEscape(query), &got); err != nil {
 		return err
 	}
 	l.counts[1], l.rows = got.N, [2]time.Duration{time.Duration(got.P50) * time.Millisecond, time.Duration(got.P99) * time.Millisecond}

@@ -12,6 +12,7 @@ import (
 
 	"millrace/cmd/storesim/backends/effects"
 	"millrace/deploy/bench/internal/shell"
+	"millrace/deploy/internal/ask"
 )
 
 // rated is what an ERP saw.
@@ -90,7 +91,7 @@ func (w *world) rated(ctx context.Context, began time.Time) (r rated, err error)
 	slices.SortFunc(times, time.Time.Compare)
 	r.calls, r.average = len(times), float64(len(times)-1)/times[len(times)-1].Sub(times[0]).Seconds()
 	var s effects.Summary
-	err = get(ctx, "http://"+w.admin+"/ledger/summary", &s)
+	err = ask.Get(ctx, "http://"+w.admin+"/ledger/summary", &s)
 	r.most, r.atOnce = s.ERP.PerSecond, s.ERP.AtOnce
 	return r, err
 }

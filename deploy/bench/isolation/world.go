@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"millrace/cmd/storesim/backends"
+	"millrace/deploy/internal/ask"
 	"millrace/deploy/internal/process"
 	"millrace/partitioning/kafkatest"
 )
@@ -111,34 +109,8 @@ func (w *world) sell(ctx context.Context, url string, orders int, rate float64) 
 // ledger reads what the partners did of a kind.
 func (w *world) ledger(ctx context.Context, kind string) (backends.Entries, error) {
 	var all backends.Entries
-	err := get(ctx, "http://"+w.admin+"/ledger?limit=0&kind="+kind, &all)
+	err := ask.Get(ctx, "http://"+w.admin+"/ledger?limit=0&kind="+kind, &all)
 	return all, err
-}
-
-// get reads JSON.
-func get(ctx context.Context, url string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("get %s: %w", url, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("get %s: %w", url, err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("status %d: %s", resp.StatusCode, text)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil {
-		return fmt.Errorf("get %s: %w", url, err)
-	}
-	return nil
 }
 
 // until polls until f says that it is done.
